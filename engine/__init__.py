@@ -1,0 +1,1 @@
+"""Where text comes from: vLLM in this process and its scripted twin. The only package that imports vllm."""

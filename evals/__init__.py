@@ -1,0 +1,1 @@
+"""Accuracy against budget, measured on a running server."""

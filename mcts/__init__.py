@@ -1,0 +1,1 @@
+"""How to search: trees, selection, steps, budgets, votes and strategies. Knows no HTTP, no vLLM and no torch."""

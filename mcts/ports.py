@@ -1,0 +1,285 @@
+"""The ports through which a search reaches the world, and the values that cross them.
+
+A search sees text only through ``Engine``, worth only through ``RewardModel`` and answers only through
+``AnswerReader``. ``engine`` and ``reward`` implement these; nothing here knows how. All log-probabilities are natural
+logarithms of the model's own distribution, before temperature, penalties and truncation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+
+NO_TOKEN = -1
+"""Pads ``top_ids`` where fewer alternatives are known than were asked for; its log-probability is -inf."""
+
+
+class Finish(StrEnum):
+    """Why a piece of text ended."""
+
+    EOS = "eos"  # the model's end-of-sequence token, which is the last of the token ids
+    STOP = "stop"  # a stop string or stop token of the client
+    DELIMITER = "delimiter"  # the delimiter of a step
+    LENGTH = "length"  # the token limit of the call
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the client asked, as the model sees it and as people read it.
+
+    ``token_ids`` is the rendered chat (or raw text). ``messages`` is the chat itself, empty for raw text; reward models
+    render it again with their own template. ``prefill`` is the start of the assistant's turn when the client gave one:
+    it stands at the end of ``token_ids`` and belongs to the answer's text, not to the question. ``text`` is the raw
+    text of a completion without a chat.
+    """
+
+    token_ids: tuple[int, ...]
+    messages: tuple[Message, ...] = ()
+    text: str = ""
+    prefill: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. The defaults draw from the model's own distribution.
+
+    ``temperature`` ≥ 0 (0 is greedy), ``top_p`` in (0, 1], ``top_k`` ≥ 0 (0 is off), ``min_p`` in [0, 1], penalties in
+    [-2, 2], ``repetition_penalty`` > 0 (1 is off). ``stop`` strings are cut from the text, as OpenAI does, unless
+    ``include_stop``. ``logit_bias`` maps token ids to biases in [-100, 100].
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    include_stop: bool = False
+    ignore_eos: bool = False
+    min_tokens: int = 0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    bad_words: tuple[str, ...] = ()
+    allowed_token_ids: tuple[int, ...] = ()
+    skip_special_tokens: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """One call to the engine.
+
+    Args:
+        prefix: Token ids of prompt and path. Never decoded and encoded again.
+        n: How many continuations, at least 1.
+        max_tokens: Most tokens of each continuation, at least 1.
+        delimiters: Strings that end a step. Unlike ``sampling.stop`` they stay in the text and in the token ids.
+        sampling: How tokens are drawn.
+        seed: Seed of this call. Continuation ``i`` uses ``seed + i``, so equal requests give equal replies on a
+            deterministic engine. None draws fresh randomness.
+        top_logprobs: How many of the likeliest alternatives to report per token, 0 to 20. 0 means that none are
+            reported; the chosen token's own log-probability always is.
+        search_id: Groups the calls of one search, for affinity and for tracing. Has no effect on the text.
+    """
+
+    prefix: tuple[int, ...]
+    n: int = 1
+    max_tokens: int = 512
+    delimiters: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int | None = None
+    top_logprobs: int = 0
+    search_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Continuation:
+    """What the engine wrote after a prefix. ``T`` tokens, ``K`` = ``top_logprobs`` of the request.
+
+    Args:
+        token_ids: Exactly the ``T`` tokens the model produced, the end-of-sequence token included.
+        text: Their text without special tokens; a client's stop string and what follows it are cut.
+        offsets: Shape ``[T]``: length of ``text`` (characters) once token ``t`` has been read. Never falls; where a
+            character takes several tokens, the last of them gains it. Clipped to ``len(text)``.
+        logprobs: Shape ``[T]``: log-probability of each token.
+        top_ids: Shape ``[T, K]``: likeliest tokens, best first, padded with ``NO_TOKEN``.
+        top_logprobs: Shape ``[T, K]``: their log-probabilities, padded with -inf. The chosen token is there only when
+            it is among the ``K`` likeliest.
+        finish: Why it ended; None only in a piece of a stream that goes on.
+        stop: Which stop string or stop token id ended it, when ``finish`` is STOP.
+        cached_tokens: How many tokens of the prefix came from the engine's cache.
+    """
+
+    token_ids: tuple[int, ...]
+    text: str
+    offsets: IntArray
+    logprobs: FloatArray
+    top_ids: IntArray
+    top_logprobs: FloatArray
+    finish: Finish | None
+    stop: str | int | None = None
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """The piece of text that one edge of the tree adds: a slice of a continuation, or a forced phrase.
+
+    Shapes as in ``Continuation``. A forced phrase (a reflection prompt) has ``forced`` set and empty log-probability
+    arrays: the model did not choose it, so it takes no part in confidence.
+    """
+
+    token_ids: tuple[int, ...]
+    text: str
+    logprobs: FloatArray
+    top_ids: IntArray
+    top_logprobs: FloatArray
+    finish: Finish | None
+    stop: str | int | None = None
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """The steps from the root on, ready to be scored.
+
+    Args:
+        prompt: What the steps answer.
+        steps: The steps in order.
+        scored_from: Index of the first step that this evaluation is about: the rollout's first. Confidence averages
+            over ``steps[scored_from:]``; process reward models read the whole path.
+        finished: Whether the text is a finished answer rather than a beginning.
+    """
+
+    prompt: Prompt
+    steps: tuple[Step, ...]
+    scored_from: int = 0
+    finished: bool = True
+
+    @property
+    def text(self) -> str:
+        """The answer so far: the prefill and every step's text."""
+        return self.prompt.prefill + "".join(step.text for step in self.steps)
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """Token ids of all steps, without the prompt."""
+        return tuple(token for step in self.steps for token in step.token_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PathScore:
+    """What a path is worth.
+
+    Args:
+        value: The aggregate, in [0, 1]; higher is better.
+        steps: One reward in [0, 1] per step as the reward model splits the text, which need not be the tree's edges.
+            Empty for rewards that see only the whole.
+    """
+
+    value: float
+    steps: tuple[float, ...] = ()
+
+
+class Engine(Protocol):
+    """Where text comes from."""
+
+    async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
+        """Draws ``request.n`` continuations, in the order of their seeds. Cancelling the task aborts them.
+
+        Raises:
+            EngineCallFailed: This call failed.
+            EngineDead: The engine is gone.
+        """
+        ...
+
+    def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:
+        """Draws one continuation (``request.n`` must be 1) piece by piece.
+
+        Each piece holds only new tokens and new text, its offsets counted within the piece; only the last has
+        ``finish`` set. The pieces joined are what ``sample`` would have given. Closing the iterator aborts.
+
+        Raises:
+            EngineCallFailed: This call failed.
+            EngineDead: The engine is gone.
+        """
+        ...
+
+
+class RewardModel(Protocol):
+    """What a path is worth."""
+
+    async def score(self, paths: Sequence[Path]) -> Sequence[PathScore]:
+        """Scores each path, in order.
+
+        Raises:
+            RewardCallFailed: This call failed.
+            RewardDead: The reward engine is gone.
+            StepMismatch: The model's scores do not match the steps.
+        """
+        ...
+
+
+class TokenClassifier(Protocol):
+    """A pooling engine: class probabilities at marked tokens. What process reward models are served through."""
+
+    async def classify(self, prompts: Sequence[Sequence[int]]) -> Sequence[FloatArray]:
+        """Gives for each prompt (token ids) the probabilities at its step-tag tokens, shape ``[tags, labels]``.
+
+        Raises:
+            RewardCallFailed: This call failed.
+            RewardDead: The reward engine is gone.
+        """
+        ...
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back, as one particular model does it."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, without adding special tokens. Special tokens written in the text are recognised."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens included."""
+        ...
+
+    def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+        """Token ids of a chat under the model's template.
+
+        Ends with the start of the assistant's turn; with ``continue_final`` the last message (which must be the
+        assistant's) is left open instead, to be continued.
+        """
+        ...
+
+
+class AnswerReader(Protocol):
+    """What a finished text answers, and which answers are the same."""
+
+    def extract(self, text: str) -> str | None:
+        """The final answer in a text, or None when it has none."""
+        ...
+
+    async def group(self, answers: Sequence[str]) -> Sequence[int]:
+        """For each answer the index of the first one equivalent to it.
+
+        ``group(["1/2", "7", "0.5"])`` is ``[0, 1, 0]``.
+        """
+        ...

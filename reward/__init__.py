@@ -1,0 +1,1 @@
+"""What a path is worth: token confidence, reward models, rules; and what its answer is."""
