@@ -226,6 +226,11 @@ class Engine(Protocol):
 class RewardModel(Protocol):
     """What a path is worth."""
 
+    @property
+    def top_logprobs(self) -> int:
+        """How many alternatives per token (0 to 20) the paths it scores must carry."""
+        ...
+
     async def score(self, paths: Sequence[Path]) -> Sequence[PathScore]:
         """Scores each path, in order.
 
