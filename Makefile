@@ -1,0 +1,43 @@
+# Two commands on a fresh machine: `make serve` and `make test`. Each installs what it needs into $(VENV) first.
+PYTHON ?= python3
+VENV   ?= .venv
+STACK  ?= cpu
+ARGS   ?=
+
+export PYTHON
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test check format train lock clean
+
+help:  ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.espalier-$(STACK)  ## install a locked stack into .venv (STACK=cpu, gpu, gateway or dev)
+
+$(VENV)/.espalier-%: requirements/%.txt pyproject.toml scripts/install.sh
+	@scripts/install.sh $* $(VENV)
+
+serve: install  ## start the server with the bundled model (ARGS="--port 9000" adds flags)
+	@$(BIN)/espalier serve $(ARGS)
+
+test: $(VENV)/.espalier-dev  ## run every test (ARGS="-m 'not vllm and not train'" for the quick ones)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.espalier-dev  ## lint, formatting and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.espalier-dev  ## format the code and mend what ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+train: install  ## make the bundled model and its reward model anew (up to two hours on two cores)
+	@$(BIN)/python -m models.train $(ARGS)
+
+lock:  ## resolve pyproject.toml into requirements/*.txt anew (needs uv)
+	@requirements/lock.sh
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
