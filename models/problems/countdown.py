@@ -1,0 +1,128 @@
+"""Countdown: reach a target from three or four numbers, each used exactly once.
+
+The rule of the game as generated: whole numbers, results never negative, division only when exact. A solution combines two
+numbers at a time and says which are left. `reachable` decides exactly whether a state can still reach the target.
+"""
+
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+
+from models.problems.record import STEP_BREAK, Equation, Record, UnsuitableError
+
+State = tuple[int, ...]
+Move = tuple[int, str, int, int]
+
+LARGEST = 999
+FOUR_NUMBER_SHARE = 0.4
+HIGHEST_OF_THREE = 20
+HIGHEST_OF_FOUR = 12
+LOWEST_TARGET, HIGHEST_TARGET = 10, 100
+
+_QUESTIONS = (
+    "Use the numbers {numbers}, each exactly once, with + - * / to make {target}.",
+    "Reach {target} from {numbers}. Use every number exactly once.",
+    "Make {target} using each of the numbers {numbers} exactly once and the operations + - * /.",
+    "Countdown: the numbers are {numbers} and the target is {target}. Use each number exactly once.",
+    "Your target is {target}. You have the numbers {numbers}. How can you get there if each number is used exactly once?",
+    "Combine {numbers} with addition, subtraction, multiplication and division to get {target}. Each number must be used"
+    " exactly once.",
+    "Find a way to write {target} with the numbers {numbers}, using each of them exactly once.",
+    "How do you get {target} out of {numbers} if every number has to be used exactly once?",
+)
+
+
+def moves(state: State) -> Iterator[tuple[Move, State]]:
+    """Yield every `(left, op, right, result)` that the rule allows in `state`, with the sorted state after it."""
+    for i, first in enumerate(state):
+        for j in range(i + 1, len(state)):
+            high, low = max(first, state[j]), min(first, state[j])
+            rest = state[:i] + state[i + 1 : j] + state[j + 1 :]
+            for op, result in _results(high, low):
+                yield (high, op, low, result), tuple(sorted((*rest, result)))
+
+
+def _results(high: int, low: int) -> Iterator[tuple[str, int]]:
+    yield "+", high + low
+    yield "-", high - low
+    yield "*", high * low
+    if low and high % low == 0:
+        yield "/", high // low
+
+
+@lru_cache(maxsize=500_000)
+def reachable(state: State, target: int) -> bool:
+    """Decide whether the sorted `state` (1 to 4 numbers) can reach `target` using every number in it."""
+    if len(state) == 1:
+        return state[0] == target
+    return any(reachable(after, target) for _, after in moves(state))
+
+
+def make_countdown(rng: random.Random) -> tuple[str, Record]:
+    """Draw one problem with a solution; returns what identifies it (numbers and target) and its record.
+
+    The solution takes at each step a random move among those that keep the target reachable.
+
+    Raises:
+        UnsuitableError: The drawn numbers give no target in range.
+    """
+    four = rng.random() < FOUR_NUMBER_SHARE
+    highest = HIGHEST_OF_FOUR if four else HIGHEST_OF_THREE
+    numbers = [rng.randint(1, highest) for _ in range(4 if four else 3)]
+    target = _draw_target(rng, tuple(sorted(numbers)))
+    solution, answer = solve(rng, numbers, target)
+    listed = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+    question = rng.choice(_QUESTIONS).format(numbers=listed, target=target)
+    record = {
+        "kind": "countdown",
+        "question": question,
+        "answer": answer,
+        "solution": solution,
+        "numbers": numbers,
+        "target": target,
+    }
+    return f"countdown {sorted(numbers)} {target}", record
+
+
+def _draw_target(rng: random.Random, state: State) -> int:
+    numbers = set(state)
+    while len(state) > 1:
+        _, state = rng.choice(list(moves(state)))
+    if state[0] in numbers or not LOWEST_TARGET <= state[0] <= HIGHEST_TARGET:
+        raise UnsuitableError
+    return state[0]
+
+
+def solve(rng: random.Random, numbers: list[int], target: int) -> tuple[str, str]:
+    """Write out a random solution: the whole text and the boxed expression.
+
+    Raises:
+        UnsuitableError: No solution exists, or the walk meets a value above `LARGEST`.
+    """
+    held = [(number, str(number)) for number in numbers]
+    steps = []
+    while len(held) > 1:
+        move = _good_move(rng, tuple(sorted(value for value, _ in held)), target)
+        left, right = _take(held, move[0]), _take(held, move[2])
+        expression = f"{_wrapped(left)} {move[1]} {_wrapped(right)}"
+        held.append((move[3], expression))
+        steps.append(f"{Equation(*move)}. Left: {', '.join(str(value) for value, _ in held)}.")
+    answer = held[0][1]
+    steps.append(f"The answer is \\boxed{{{answer}}}")
+    return STEP_BREAK.join(steps), answer
+
+
+def _good_move(rng: random.Random, state: State, target: int) -> Move:
+    good = [move for move, after in moves(state) if move[3] <= LARGEST and reachable(after, target)]
+    if not good:
+        raise UnsuitableError
+    return rng.choice(good)
+
+
+def _take(held: list[tuple[int, str]], value: int) -> str:
+    index = next(i for i, (number, _) in enumerate(held) if number == value)
+    return held.pop(index)[1]
+
+
+def _wrapped(expression: str) -> str:
+    return expression if expression.isdigit() else f"({expression})"
