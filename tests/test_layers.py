@@ -31,7 +31,7 @@ ONLY_IN = {
     "uvicorn": {"server"},
     "prometheus_client": {"server"},
 }
-"""Third-party packages that only these folders may import. ``models`` is the training recipe, never part of a server."""
+"""Third-party packages that only these folders may import. ``models`` is the training recipe, no part of a server."""
 
 
 def modules(folder: str) -> list[Path]:
