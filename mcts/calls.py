@@ -1,0 +1,282 @@
+"""The two ports as one search uses them: every call metered, bounded, checked, repeated once and reported.
+
+Nothing else in a search talks to an engine or a reward model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mcts.budget import Clock, Meter
+from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed, StepMismatch
+from mcts.events import EngineCalled, Observer, RewardCalled
+from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
+from mcts.result import Task
+from mcts.seeds import derive_seed
+
+ATTEMPTS = 2
+"""Tries of a call that failed but may succeed. Sampling and scoring change nothing, so repeating them is safe."""
+
+ROUNDING = 1e-6
+"""How far outside [0, 1] a reward may lie and still be taken for a rounding error."""
+
+
+class News:
+    """Lets tasks wait until something changed. Whoever waits must look again: news is never kept."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def tell(self) -> None:
+        """Wakes everybody who waits now."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Waits for the next news."""
+        await self._event.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Room in the token budget: ``n`` continuations of at most ``max_tokens`` tokens each."""
+
+    n: int
+    max_tokens: int
+
+
+@dataclass(slots=True, eq=False)
+class Calls:
+    """A search's calls. ``reward`` is None for strategies that score nothing."""
+
+    task: Task
+    engine: Engine
+    reward: RewardModel | None
+    meter: Meter
+    observe: Observer
+    clock: Clock
+    room: News = field(default_factory=News)
+
+    @property
+    def top_logprobs(self) -> int:
+        """Alternatives per token that the client or the reward needs, whichever is more."""
+        return max(self.task.top_logprobs, self.reward.top_logprobs if self.reward else 0)
+
+    async def sample(
+        self,
+        prefix: tuple[int, ...],
+        purpose: str,
+        *,
+        n: int = 1,
+        max_tokens: int | None = None,
+        delimiters: tuple[str, ...] = (),
+        top_logprobs: int = 0,
+        allowed: tuple[int, ...] = (),
+    ) -> tuple[Continuation, ...]:
+        """Draws continuations of a prefix, within the path's token limit and the search's budget.
+
+        Args:
+            prefix: Token ids of prompt and path.
+            purpose: What the call is for; with the prefix it determines the seed.
+            n: How many continuations are wanted.
+            max_tokens: Most tokens of each; None is as many as the path has room for.
+            delimiters: Strings that end a step.
+            top_logprobs: Alternatives per token that the search itself wants to see.
+            allowed: The only tokens that may be drawn; empty allows all.
+
+        Returns:
+            ``n`` continuations; fewer when the budget has room for fewer, none when it has room for none.
+
+        Raises:
+            EngineCallFailed: The call failed, and so did its repetition.
+            EngineDead: The engine is gone.
+        """
+        wanted = self._path_room(prefix) if max_tokens is None else min(max_tokens, self._path_room(prefix))
+        sampling = replace(self.task.sampling, allowed_token_ids=allowed) if allowed else self.task.sampling
+        request = SampleRequest(
+            prefix=prefix,
+            delimiters=delimiters,
+            sampling=sampling,
+            top_logprobs=max(top_logprobs, self.top_logprobs),
+            search_id=self.task.search_id,
+        )
+        for attempt in range(ATTEMPTS):
+            grant = await self.granted(n, wanted)
+            if grant is None:
+                return ()
+            seed = derive_seed(self.task.seed, purpose, prefix, attempt)
+            try:
+                return await self._sample(replace(request, n=grant.n, max_tokens=grant.max_tokens, seed=seed))
+            except EngineCallFailed:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")  # the last attempt returns or raises
+
+    async def stream(self, prefix: tuple[int, ...], purpose: str) -> AsyncGenerator[Continuation]:
+        """Draws one continuation piece by piece. A call that fails before its first piece is repeated once.
+
+        Yields nothing when the budget has no room.
+
+        Raises:
+            EngineCallFailed: The call failed; text that has been yielded stays valid.
+            EngineDead: The engine is gone.
+        """
+        begun = False
+        for attempt in range(ATTEMPTS):
+            grant = await self.granted(1, self._path_room(prefix))
+            if grant is None:
+                return
+            request = SampleRequest(
+                prefix=prefix,
+                max_tokens=grant.max_tokens,
+                sampling=self.task.sampling,
+                seed=derive_seed(self.task.seed, purpose, prefix, attempt),
+                top_logprobs=self.top_logprobs,
+                search_id=self.task.search_id,
+            )
+            try:
+                async with aclosing(self._stream(request)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+            except EngineCallFailed:
+                if begun or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    async def score(self, paths: Sequence[Path]) -> tuple[PathScore, ...]:
+        """Scores paths, in order.
+
+        Raises:
+            RewardCallFailed: The call failed, and so did its repetition.
+            RewardDead: The reward engine is gone.
+            StepMismatch: The model's scores do not match the paths.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._score(paths)
+            except RewardCallFailed:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")  # the last attempt returns or raises
+
+    async def granted(self, n: int, max_tokens: int) -> Grant | None:
+        """Reserves room for a call's worst case, waiting for open calls to give back what they do not use.
+
+        A call is made smaller only when nothing else is open: first in continuations, then in tokens.
+
+        Returns:
+            What was reserved; None when there is no room at all, in the path or in the budget.
+        """
+        while max_tokens > 0:
+            left = self.meter.tokens_left
+            if left is None or left >= n * max_tokens:
+                return self._reserved(n, max_tokens)
+            if not self.meter.reserved_tokens:
+                return self._reserved(max(1, left // max_tokens), max_tokens) if left else None
+            await self.room.wait()
+        return None
+
+    def _reserved(self, n: int, max_tokens: int) -> Grant:
+        return Grant(n, self.meter.reserve(n, max_tokens))
+
+    def _path_room(self, prefix: tuple[int, ...]) -> int:
+        """Tokens that a path may still grow by."""
+        return self.task.max_tokens - (len(prefix) - len(self.task.prompt.token_ids))
+
+    async def _sample(self, request: SampleRequest) -> tuple[Continuation, ...]:
+        with self._engine_call(request) as received:
+            received.extend(await self.engine.sample(request))
+            if len(received) != request.n:
+                raise EngineCallFailed(f"The engine gave {len(received)} continuations instead of {request.n}.")
+            for continuation in received:
+                check_continuation(continuation, request)
+                if continuation.finish is None:
+                    raise EngineCallFailed("The engine gave a continuation that has not ended.")
+            return tuple(received)
+
+    async def _stream(self, request: SampleRequest) -> AsyncGenerator[Continuation]:
+        with self._engine_call(request) as received:
+            pieces = self.engine.stream(request)
+            try:
+                async for piece in pieces:
+                    received.append(piece)
+                    check_continuation(piece, request)
+                    yield piece
+            finally:
+                if isinstance(pieces, AsyncGenerator):
+                    await pieces.aclose()
+            if not received or received[-1].finish is None:
+                raise EngineCallFailed("The engine's stream broke off.")
+
+    @contextmanager
+    def _engine_call(self, request: SampleRequest) -> Iterator[list[Continuation]]:
+        """Settles and reports a call whatever becomes of it. What was received is put into the list it yields."""
+        began, failed = self.clock(), None
+        received: list[Continuation] = []
+        try:
+            yield received
+        except BaseException as error:
+            failed = type(error).__name__
+            raise
+        finally:
+            tokens = sum(len(piece.token_ids) for piece in received)
+            cached = sum(piece.cached_tokens for piece in received)
+            self.meter.settle(request.n, request.max_tokens, tokens, cached)
+            now = self.clock()
+            since = now - self.meter.started
+            self.observe(EngineCalled(request.n, tokens, cached, now - began, failed, since))
+            self.room.tell()
+
+    async def _score(self, paths: Sequence[Path]) -> tuple[PathScore, ...]:
+        reward = self.reward
+        if reward is None:
+            raise InvalidRequest("This strategy needs a reward.", "search.reward")
+        began, failed = self.clock(), None
+        self.meter.reward_calls += 1
+        try:
+            scores = await reward.score(paths)
+            if len(scores) != len(paths):
+                raise StepMismatch(f"The reward model gave {len(scores)} scores for {len(paths)} paths.")
+            return tuple(_checked(score) for score in scores)
+        except BaseException as error:
+            failed = type(error).__name__
+            raise
+        finally:
+            now = self.clock()
+            self.observe(RewardCalled(len(paths), now - began, failed, now - self.meter.started))
+
+
+def check_continuation(continuation: Continuation, request: SampleRequest) -> None:
+    """Refuses a reply that would poison the search.
+
+    Raises:
+        EngineCallFailed: Arrays of the wrong length, values that are not numbers, or more tokens than were allowed.
+    """
+    count = len(continuation.token_ids)
+    arrays = (continuation.offsets, continuation.logprobs, continuation.top_ids, continuation.top_logprobs)
+    if any(len(array) != count for array in arrays):
+        raise EngineCallFailed("The engine's arrays do not match its tokens.")
+    if count > request.max_tokens:
+        raise EngineCallFailed(f"The engine gave {count} tokens where {request.max_tokens} were allowed.")
+    if np.isnan(continuation.logprobs).any() or np.isnan(continuation.top_logprobs).any():
+        raise EngineCallFailed("The engine gave a log-probability that is not a number.")
+
+
+def _checked(score: PathScore) -> PathScore:
+    """A score whose rewards all lie in [0, 1]; a rounding error beyond is clipped."""
+    rewards = (score.value, *score.steps)
+    if not all(math.isfinite(value) and -ROUNDING <= value <= 1 + ROUNDING for value in rewards):
+        raise RewardCallFailed("The reward model gave a reward that is not a number between 0 and 1.")
+    return PathScore(_clipped(score.value), tuple(map(_clipped, score.steps)))
+
+
+def _clipped(value: float) -> float:
+    return min(1.0, max(0.0, value))
