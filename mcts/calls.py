@@ -97,7 +97,7 @@ class Calls:
             EngineCallFailed: The call failed, and so did its repetition.
             EngineDead: The engine is gone.
         """
-        wanted = self._path_room(prefix) if max_tokens is None else min(max_tokens, self._path_room(prefix))
+        wanted = self.path_room(prefix) if max_tokens is None else min(max_tokens, self.path_room(prefix))
         sampling = replace(self.task.sampling, allowed_token_ids=allowed) if allowed else self.task.sampling
         request = SampleRequest(
             prefix=prefix,
@@ -129,7 +129,7 @@ class Calls:
         """
         begun = False
         for attempt in range(ATTEMPTS):
-            grant = await self.granted(1, self._path_room(prefix))
+            grant = await self.granted(1, self.path_room(prefix))
             if grant is None:
                 return
             request = SampleRequest(
@@ -187,7 +187,7 @@ class Calls:
     def _reserved(self, n: int, max_tokens: int) -> Grant:
         return Grant(n, self.meter.reserve(n, max_tokens))
 
-    def _path_room(self, prefix: tuple[int, ...]) -> int:
+    def path_room(self, prefix: tuple[int, ...]) -> int:
         """Tokens that a path may still grow by."""
         return self.task.max_tokens - (len(prefix) - len(self.task.prompt.token_ids))
 
@@ -207,7 +207,7 @@ class Calls:
             pieces = self.engine.stream(request)
             try:
                 async for piece in pieces:
-                    received.append(piece)
+                    received.append(replace(piece, cached_tokens=0) if received else piece)  # each piece repeats it
                     check_continuation(piece, request)
                     yield piece
             finally:
@@ -242,10 +242,7 @@ class Calls:
         began, failed = self.clock(), None
         self.meter.reward_calls += 1
         try:
-            scores = await reward.score(paths)
-            if len(scores) != len(paths):
-                raise StepMismatch(f"The reward model gave {len(scores)} scores for {len(paths)} paths.")
-            return tuple(_checked(score) for score in scores)
+            return _checked_scores(await reward.score(paths), len(paths))
         except BaseException as error:
             failed = type(error).__name__
             raise
@@ -268,6 +265,12 @@ def check_continuation(continuation: Continuation, request: SampleRequest) -> No
         raise EngineCallFailed(f"The engine gave {count} tokens where {request.max_tokens} were allowed.")
     if np.isnan(continuation.logprobs).any() or np.isnan(continuation.top_logprobs).any():
         raise EngineCallFailed("The engine gave a log-probability that is not a number.")
+
+
+def _checked_scores(scores: Sequence[PathScore], paths: int) -> tuple[PathScore, ...]:
+    if len(scores) != paths:
+        raise StepMismatch(f"The reward model gave {len(scores)} scores for {paths} paths.")
+    return tuple(_checked(score) for score in scores)
 
 
 def _checked(score: PathScore) -> PathScore:

@@ -22,7 +22,11 @@ class SearchStarted:
 
 @dataclass(frozen=True, slots=True)
 class NodeAdded:
-    """A node joined the tree. ``node`` counts from 0 (the root); ``tokens`` are those of its own step."""
+    """A node joined the tree. ``node`` counts from 0 (the root); ``tokens`` are those of its own step.
+
+    ``visits`` and ``value`` are those of kept rollouts that pass through it: they have long been counted in its
+    ancestors. Later visits are told by ``BackedUp``, so the events of a search are enough to redraw its tree.
+    """
 
     node: int
     parent: int | None
@@ -32,6 +36,8 @@ class NodeAdded:
     terminal: bool
     prior: float
     seconds: float
+    visits: int = 0
+    value: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ StepKey = tuple[tuple[int, ...], bool]
 """Equal steps merge: same token ids, and either both or neither end the answer."""
 
 
+LEAST_PRIOR = 1e-9
+"""Keeps a prior above 0, also for a token that was forced although the model had ruled it out."""
+
+
 class State(StrEnum):
     """Where a node stands in its life."""
 
@@ -81,7 +85,9 @@ def step_key(step: Step) -> StepKey:
 
 def step_prior(step: Step) -> float:
     """Length-normalised likelihood of a step: exp of the mean log-probability of its tokens (TS-LLM, 2309.17179)."""
-    return math.exp(min(0.0, float(np.mean(step.logprobs)))) if len(step.logprobs) else 1.0
+    if not len(step.logprobs):
+        return 1.0
+    return max(LEAST_PRIOR, math.exp(min(0.0, float(np.mean(step.logprobs)))))
 
 
 def _ignore(_: Node) -> None:

@@ -1,0 +1,55 @@
+"""Every way to search, by name. A strategy is one function; a new one is one more file and one more entry."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcts.strategies.direct import DirectOptions, direct
+from mcts.strategies.growth import Reflection, UctOptions
+from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
+from mcts.strategies.sampling import SamplingOptions, sample_and_vote
+from mcts.strategies.uct import uct
+from mcts.strategy import Strategy
+
+__all__ = ["STRATEGIES", "DirectOptions", "Reflection", "SamplingOptions", "StrategySpec", "UctOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySpec:
+    """One entry of the registry.
+
+    Args:
+        run: The strategy.
+        defaults: Its options where the client gives none; their type is the type of its options.
+        needs_reward: Whether the options' default vote needs a reward. Without need the reward port is left alone.
+        summary: One line for lists.
+    """
+
+    run: Strategy
+    defaults: Any
+    needs_reward: bool
+    summary: str
+
+
+def _sampler(name: str) -> Strategy:
+    return functools.partial(sample_and_vote, name=name)
+
+
+STRATEGIES: Mapping[str, StrategySpec] = {
+    "direct": StrategySpec(direct, DirectOptions(), False, "plain decoding"),
+    "majority": StrategySpec(_sampler("majority"), SamplingOptions(), False, "samples; the commonest answer wins"),
+    "best_of_n": StrategySpec(
+        _sampler("best_of_n"), SamplingOptions(vote="max_value"), True, "samples; the best-rewarded one wins"
+    ),
+    "weighted_best_of_n": StrategySpec(
+        _sampler("weighted_best_of_n"),
+        SamplingOptions(vote="weighted"),
+        True,
+        "samples; the largest sum of rewards wins",
+    ),
+    "uct": StrategySpec(uct, UctOptions(), True, "a tree of steps, grown where rewards are high"),
+    "marco-o1": StrategySpec(marco_o1, MARCO_O1, True, "Marco-o1's search, as published"),
+}

@@ -1,0 +1,100 @@
+"""How a leaf comes by its branches: sampled, or started from its likeliest next tokens."""
+
+from __future__ import annotations
+
+from mcts.calls import Calls
+from mcts.ports import NO_TOKEN, Continuation, Finish, Step
+from mcts.steps import ENDED, joined
+from mcts.strategies.growth import Growth
+from mcts.together import together
+from mcts.tree import Node
+
+MOST_BLANK_CALLS = 2
+"""Further calls for a step that is nothing but white space so far, before the branch is given up."""
+
+
+async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step, ...]] | None:
+    """Generates the branches a leaf still lacks: whole rollouts, or single steps.
+
+    Args:
+        growth: The tree.
+        leaf: Where the branches begin.
+        missing: How many are wanted.
+
+    Returns:
+        The steps of each branch, never an empty step; None when the budget has no room for any call.
+
+    Raises:
+        EngineError: A call failed for good.
+    """
+    prefix = growth.prefix(leaf.steps())
+    if growth.options.expansion == "top_tokens":
+        drawn = await _from_top_tokens(growth, leaf, prefix, missing)
+    else:
+        drawn = await _sampled(growth, prefix, missing)
+    if drawn is None:
+        return None
+    if growth.options.one_step:
+        drawn = await together(_past_blank(growth, prefix, one) for one in drawn)
+        drawn = [one for one in drawn if one.text.strip() or one.finish in ENDED]
+    return [growth.options.step.split(one) for one in drawn]
+
+
+async def _sampled(growth: Growth, prefix: tuple[int, ...], n: int) -> list[Continuation] | None:
+    delimiters, limit = _bounds(growth, prefix)
+    calls = growth.search.calls
+    return list(await calls.sample(prefix, "expand", n=n, max_tokens=limit, delimiters=delimiters)) or None
+
+
+def _bounds(growth: Growth, prefix: tuple[int, ...], used: int = 0) -> tuple[tuple[str, ...], int]:
+    """Delimiters and most tokens of a call that continues a path, ``used`` tokens of the step being there already."""
+    left = growth.search.calls.path_room(prefix)
+    if not growth.options.one_step:
+        return (), left
+    return growth.options.step.stops, min(left, growth.options.step.limit(left + used) - used)
+
+
+async def _past_blank(growth: Growth, prefix: tuple[int, ...], drawn: Continuation) -> Continuation:
+    """Continues a step that is blank so far: an empty step would mislead reward models that read its end."""
+    for _ in range(MOST_BLANK_CALLS):
+        if drawn.text.strip() or drawn.finish in ENDED:
+            break
+        longer = (*prefix, *drawn.token_ids)
+        delimiters, limit = _bounds(growth, longer)
+        more = await growth.search.calls.sample(longer, "expand/on", max_tokens=limit, delimiters=delimiters)
+        if not more:
+            break
+        drawn = joined([drawn, more[0]])
+    return drawn
+
+
+async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], n: int) -> list[Continuation] | None:
+    """Starts a branch from each of the likeliest next tokens that no kept rollout starts with.
+
+    One call of one token ranks them. Each branch then begins with a call that may only draw its token, so the engine
+    itself tells the token's text, its log-probability and whether it ends the answer, and goes on from there.
+    """
+    calls = growth.search.calls
+    taken = {rollout.steps[0].token_ids[0] for rollout in leaf.rollouts if rollout.steps[0].token_ids}
+    ranked = await calls.sample(prefix, "rank", max_tokens=1, top_logprobs=min(20, n + len(taken)))
+    if not ranked:
+        return None
+    top = zip(ranked[0].top_ids[0].tolist(), ranked[0].top_logprobs[0].tolist(), strict=True)
+    likeliest = [token for token, logprob in top if token not in taken and token != NO_TOKEN and logprob > -math.inf]
+    started = await together(_started(growth, calls, prefix, token) for token in likeliest[:n])
+    begun = [one for one in started if one is not None]
+    return begun if begun or not likeliest else None
+
+
+async def _started(growth: Growth, calls: Calls, prefix: tuple[int, ...], token: int) -> Continuation | None:
+    """A continuation that begins with a given token; None when the budget has no room for it."""
+    begun = await calls.sample(prefix, f"begin/{token}", max_tokens=1, allowed=(token,))
+    if not begun:
+        return None
+    first = begun[0]
+    delimiters, limit = _bounds(growth, (*prefix, token), used=1)
+    step_done = limit < 1 or any(delimiter in first.text for delimiter in delimiters)
+    if first.finish is not Finish.LENGTH or step_done:
+        return first
+    rest = await calls.sample((*prefix, token), "begun", max_tokens=limit, delimiters=delimiters)
+    return joined([first, rest[0]]) if rest else first

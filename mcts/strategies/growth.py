@@ -1,0 +1,121 @@
+"""What one growing tree consists of, and its settings. Shared by the ways to expand and by the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mcts.calls import News
+from mcts.events import BackedUp
+from mcts.options import require, require_between
+from mcts.ports import Step
+from mcts.search import Search
+from mcts.steps import StepRule, open_ended
+from mcts.tree import Node, Rollout, Tree
+from mcts.votes import VOTES, VoteRule
+
+MOST_WIDTH = 256
+MOST_BRANCHES = 20  # engines report at most that many likeliest tokens
+MOST_DEPTH = 512  # the descent is recursive
+MOST_EXPLORATION = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """A phrase after which a finished answer is thought over again.
+
+    Args:
+        text: The phrase, as it stands in the answer's text.
+        token_ids: The phrase in the model's tokens; at least one.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        require(bool(self.token_ids), "The reflection phrase is empty.", "search.reflection")
+
+
+@dataclass(frozen=True, slots=True)
+class UctOptions:
+    """Options of ``uct``.
+
+    Args:
+        width: Simulations in flight, 1 to 256. Higher values are faster and choose with less knowledge; 1 is exactly
+            reproducible.
+        branch: Continuations that an expanded leaf has, 1 to 20. Higher values make trees wider and each simulation
+            dearer.
+        max_depth: Edges from the root at which a path is no longer expanded, 1 to 512.
+        exploration: ``c`` of the selection formula, 0 to 1000. Higher values spread visits more evenly.
+        normalize: Whether values are rescaled by the smallest and largest reward seen in the tree.
+        selection: ``ucb1`` or ``puct``.
+        step: What one edge is.
+        rollout: ``full`` rolls out to the end of the answer; ``none`` generates one step and values it by the reward.
+        expansion: ``sample`` draws the continuations; ``top_tokens`` starts them from the likeliest next tokens.
+        joint: Whether expansion and rollout are one call whose rollouts are kept for reuse. Without, children are
+            sampled step by step and one of them is rolled out, as in textbook UCT.
+        reflection: Phrase for second thoughts about finished answers; None for none.
+        vote: How the answer is picked.
+    """
+
+    width: int = 8
+    branch: int = 4
+    max_depth: int = 32
+    exploration: float = 1.0
+    normalize: bool = True
+    selection: Literal["ucb1", "puct"] = "ucb1"
+    step: StepRule = field(default_factory=StepRule)
+    rollout: Literal["full", "none"] = "full"
+    expansion: Literal["sample", "top_tokens"] = "sample"
+    joint: bool = True
+    reflection: Reflection | None = None
+    vote: VoteRule = "weighted"
+
+    def __post_init__(self) -> None:
+        require_between(self.width, 1, MOST_WIDTH, "search.width")
+        require_between(self.branch, 1, MOST_BRANCHES, "search.branch")
+        require_between(self.max_depth, 1, MOST_DEPTH, "search.max_depth")
+        require_between(self.exploration, 0, MOST_EXPLORATION, "search.exploration")
+        require(self.selection in ("ucb1", "puct"), "search.selection must be ucb1 or puct.", "search.selection")
+        require(self.rollout in ("full", "none"), "search.rollout must be full or none.", "search.rollout")
+        known = self.expansion in ("sample", "top_tokens")
+        require(known, "search.expansion must be sample or top_tokens.", "search.expansion")
+        require(self.vote in VOTES, f"search.vote must be one of {', '.join(VOTES)}.", "search.vote")
+        paired = self.joint or self.rollout == "full"
+        require(paired, "Separate expansion needs full rollouts.", "search.rollout")
+
+    @property
+    def one_step(self) -> bool:
+        """Whether an expansion asks the engine for single steps rather than whole answers."""
+        return self.rollout == "none" or not self.joint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Growth:
+    """A tree, the search it belongs to and how it grows."""
+
+    search: Search
+    tree: Tree
+    options: UctOptions
+    news: News = field(default_factory=News)  # told whenever other leaves may have become selectable
+    reflected: set[tuple[int, ...]] = field(default_factory=set)  # finished paths thought over already
+
+    def prefix(self, steps: tuple[Step, ...]) -> tuple[int, ...]:
+        """Token ids of the prompt and of steps that are to be continued."""
+        tokens = (token for step in open_ended(steps) for token in step.token_ids)
+        return (*self.search.task.prompt.token_ids, *tokens)
+
+    def attach(self, node: Node, steps: tuple[Step, ...], reward: float) -> Node:
+        """Adds a rollout to the tree and reports the visit.
+
+        Returns:
+            The deepest node on it.
+        """
+        last = self.tree.attach(node, Rollout(steps, reward))
+        self.search.emit(BackedUp(last.number, 1, reward, self.search.meter.seconds))
+        return last
+
+    def back_up(self, node: Node, reward: float) -> None:
+        """Counts a visit whose rollout is not kept."""
+        self.tree.backup(node, 1, reward)
+        self.search.emit(BackedUp(node.number, 1, reward, self.search.meter.seconds))

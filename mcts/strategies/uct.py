@@ -1,0 +1,78 @@
+"""UCT over the steps of an answer: the loop that keeps ``width`` simulations in flight, without a barrier."""
+
+from __future__ import annotations
+
+from mcts.budget import StopReason
+from mcts.errors import InvalidRequest
+from mcts.events import Collision
+from mcts.ports import PathScore
+from mcts.result import SearchResult, Task
+from mcts.search import Search
+from mcts.selection import Scorer, descend, puct, ucb1
+from mcts.strategies.growth import Growth, UctOptions
+from mcts.strategies.simulation import simulate, simulate_separately
+from mcts.strategy import Ports
+from mcts.tree import Tree
+
+
+async def uct(task: Task, ports: Ports, options: UctOptions, name: str = "uct") -> SearchResult:
+    """Grows one tree until a limit is met or nothing is left to expand, then holds the vote.
+
+    Raises:
+        InvalidRequest: There is no reward.
+        NoAnswerInTime: The budget ended before any candidate existed.
+        EngineError, RewardError: An engine failed before any candidate existed.
+    """
+    search = Search(task, ports, name)
+    if not search.scored:
+        raise InvalidRequest(f"The strategy {name} needs a reward.", "search.reward")
+    tree = Tree(options.max_depth, task.max_tokens, search.node_added)
+    growth = Growth(search, tree, options)
+
+    async def work() -> None:
+        await _simulations(growth)
+
+    with search.announced():
+        search.node_added(tree.root)
+        await search.run([work] * options.width)
+        _fall_back_on_beginnings(growth)
+        return await search.result(options.vote, tree)
+
+
+async def _simulations(growth: Growth) -> None:
+    """Runs simulations one after the other until a limit is met. ``width`` of these run side by side."""
+    search, tree, options = growth.search, growth.tree, growth.options
+    scorer = _scorer(options)
+    simulation = simulate if options.joint else simulate_separately
+    while search.meter.simulations_left and search.failure is None:
+        leaf = descend(tree, tree.root, scorer, options.branch if options.joint else 1)
+        if leaf is None and tree.root.exhausted and not tree.root.in_flight:
+            search.reason = search.reason or StopReason.EXHAUSTED
+            return
+        if leaf is None:
+            search.emit(Collision(search.meter.seconds))
+            await growth.news.wait()
+            continue
+        search.meter.simulations += 1
+        try:
+            if not await simulation(growth, leaf):
+                search.reason = StopReason.TOKENS
+                return
+            search.simulation_done()
+        finally:
+            growth.news.tell()
+
+
+def _scorer(options: UctOptions) -> Scorer:
+    rule = puct if options.selection == "puct" else ucb1
+    return rule(options.exploration, normalize=options.normalize)
+
+
+def _fall_back_on_beginnings(growth: Growth) -> None:
+    """Where nothing came to an end (single steps under a tight budget), the best-valued leaf must do."""
+    search = growth.search
+    leaves = [node for node in growth.tree.nodes if node.step and node.visits and not node.children]
+    if search.candidates or not leaves:
+        return
+    best = max(leaves, key=lambda node: node.value)
+    search.found(search.path(best.steps()), PathScore(best.value), best.steps(), best)
