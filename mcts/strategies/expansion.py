@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mcts.calls import Calls
 from mcts.ports import NO_TOKEN, Continuation, Finish, Step
 from mcts.steps import ENDED, joined
