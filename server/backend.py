@@ -1,0 +1,57 @@
+"""What searches run on, and how it is obtained. Knows neither which engine it is nor who asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from mcts.budget import Clock
+from mcts.ports import AnswerReader, Engine, RewardModel, Tokenizer
+from server.settings import Settings
+
+
+async def _nothing() -> None:
+    """Closes nothing."""
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backend:
+    """What searches run on.
+
+    Args:
+        engine: Generates text.
+        tokenizer: The engine's tokenizer.
+        answers: Reads and compares final answers.
+        rewards: Loaded rewards by name.
+        max_model_len: Most tokens of prompt and answer together.
+        vocab_size: Token ids are below it.
+        close: Frees everything.
+        healthy: Whether the engines can still generate; costs nothing.
+        clock: Seconds, for deadlines.
+    """
+
+    engine: Engine
+    tokenizer: Tokenizer
+    answers: AnswerReader
+    rewards: Mapping[str, RewardModel] = field(default_factory=dict)
+    max_model_len: int = 4096
+    vocab_size: int = 2**31
+    close: Callable[[], Awaitable[None]] = _nothing
+    healthy: Callable[[], bool] = _always
+    clock: Clock = time.monotonic
+
+
+Report = Callable[[str], None]
+"""Told what start-up does next, in a few words."""
+
+Loader = Callable[[Settings, Report], Awaitable[Backend]]
+"""Loads models and warms them up.
+
+Raises:
+    StartupError: They do not load; the message says why in one line.
+"""

@@ -1,0 +1,177 @@
+"""``espalier ask``: puts a question to a running server and shows the tree growing, then the answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from mcts.errors import StartupError
+from server.cli.tree import GrowingTree
+
+EXIT_NO_SERVER, EXIT_REFUSED = 3, 1
+
+_SILENCE_SECONDS = 120.0
+"""A server sends something at least every 15 s; this much silence means that it is gone."""
+
+
+def add_command(commands: Any) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "ask",
+        help="ask a running server a question and watch the search",
+        description="Asks a running server and shows the tree growing, then the answer, the votes and what it cost.",
+    )
+    parser.add_argument("question", help="what to ask; '-' reads standard input")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server (default: %(default)s)")
+    parser.add_argument(
+        "--api-key", default=os.environ.get("ESPALIER_ASK_KEY"), help="key of the server, if it has any"
+    )
+    parser.add_argument("--model", default="", metavar="NAME", help="model or preset, such as abacus:uct-mini-32")
+    search = parser.add_argument_group("search", "Changes to the preset. Higher numbers answer better and slower.")
+    search.add_argument(
+        "--strategy", metavar="NAME", help="uct, majority, best_of_n, weighted_best_of_n, marco-o1 or direct"
+    )
+    search.add_argument("--simulations", type=int, metavar="N", help="simulations of a tree search")
+    search.add_argument("--samples", type=int, metavar="N", help="samples of majority and best-of-N")
+    search.add_argument("--seconds", type=float, metavar="S", help="deadline in seconds")
+    search.add_argument("--width", type=int, metavar="N", help="simulations in flight at once")
+    search.add_argument("--branch", type=int, metavar="N", help="continuations per expansion")
+    search.add_argument("--reward", metavar="NAME", help="prm or confidence")
+    sampling = parser.add_argument_group("sampling")
+    sampling.add_argument("--max-tokens", type=int, metavar="N", help="longest answer")
+    sampling.add_argument("--temperature", type=float, metavar="T", help="higher draws more varied text")
+    sampling.add_argument("--seed", type=int, metavar="N", help="for the same tree again, with --width 1")
+    parser.set_defaults(run=ask)
+
+
+def ask(parsed: argparse.Namespace) -> int:
+    """Asks and shows.
+
+    Raises:
+        StartupError: The address is malformed.
+    """
+    console = Console(highlight=False)
+    question = console.input("") if parsed.question == "-" else parsed.question
+    try:
+        for chunk in _shown(_chunks(parsed, question), GrowingTree(question), console):
+            _print_end(chunk, console)
+    except httpx.InvalidURL as error:
+        raise StartupError(f"--url {parsed.url!r} is not an address: {error}") from None
+    except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
+        return _say(
+            f"no server answers at {parsed.url} ({type(error).__name__}); start one with: espalier serve",
+            EXIT_NO_SERVER,
+        )
+    except Refused as error:
+        return _say(str(error), EXIT_REFUSED)
+    return 0
+
+
+class Refused(Exception):
+    """The server answered with an error."""
+
+
+def request_body(parsed: argparse.Namespace, question: str) -> dict[str, Any]:
+    """The request: only what was asked for, so that the preset decides the rest."""
+    search: dict[str, Any] = {
+        name: getattr(parsed, name) for name in ("strategy", "samples", "width", "branch", "reward")
+    }
+    search["budget"] = _given({"simulations": parsed.simulations, "seconds": parsed.seconds}) or None
+    body = {name: getattr(parsed, name) for name in ("model", "max_tokens", "temperature", "seed")}
+    body |= {
+        "messages": [{"role": "user", "content": question}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "search": {**_given(search), "progress": "events"},
+    }
+    return _given(body)
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _chunks(parsed: argparse.Namespace, question: str) -> Iterator[dict[str, Any]]:
+    """The chunks of the stream."""
+    headers = {"Authorization": f"Bearer {parsed.api_key}"} if parsed.api_key else {}
+    url = parsed.url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions"
+    timeout = httpx.Timeout(_SILENCE_SECONDS, connect=5.0)
+    with httpx.stream("POST", url, json=request_body(parsed, question), headers=headers, timeout=timeout) as reply:
+        if reply.status_code != httpx.codes.OK:
+            reply.read()
+            raise Refused(_message(reply))
+        for line in reply.iter_lines():
+            if line.startswith("data: ") and line != "data: [DONE]":
+                chunk = json.loads(line.removeprefix("data: "))
+                if "error" in chunk:
+                    raise Refused(chunk["error"]["message"])
+                yield chunk
+
+
+def _message(reply: httpx.Response) -> str:
+    try:
+        return str(reply.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {reply.status_code}, and not as Espalier does"
+
+
+def _shown(chunks: Iterator[dict[str, Any]], tree: GrowingTree, console: Console) -> Iterator[dict[str, Any]]:
+    """Shows progress; passes on the chunks that end the reply."""
+    end: list[dict[str, Any]] = []
+    told = 0
+    with Live(console=console, refresh_per_second=8, transient=not console.is_terminal) as live:
+        for chunk in chunks:
+            if event := chunk.get("search_event"):
+                tree.read(event)
+                if console.is_terminal and len(tree):
+                    live.update(Group(tree.headline(), tree.draw()))
+                elif not console.is_terminal and tree.simulations > told:
+                    told = tree.simulations
+                    live.console.print(tree.headline())
+            elif _is_answer(chunk):
+                end.append(chunk)
+    yield from _joined(end)
+
+
+def _is_answer(chunk: dict[str, Any]) -> bool:
+    return "usage" in chunk or "search" in chunk or any(choice["delta"].get("content") for choice in chunk["choices"])
+
+
+def _joined(chunks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The answer, the search summary and the usage as one."""
+    text = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+    search: dict[str, Any] = next((chunk["search"] for chunk in chunks if "search" in chunk), {})
+    usage: dict[str, Any] = next((chunk["usage"] for chunk in chunks if "usage" in chunk), {})
+    yield {"text": text, "search": search, "usage": usage}
+
+
+def _print_end(reply: dict[str, Any], console: Console) -> None:
+    search, usage = reply["search"], reply["usage"]
+    console.print()
+    console.print(Text(reply["text"].strip()))
+    console.print()
+    if len(search["votes"]) > 0 and search["vote"]:
+        votes = "   ".join(f"{v['answer'] or '(none)'}: {v['weight']:.2f} ({v['count']})" for v in search["votes"][:6])
+        console.print(Text(f"votes   {votes}", style="dim"), soft_wrap=True)
+    reasoning = usage["completion_tokens_details"]["reasoning_tokens"]
+    parts = [
+        search["strategy"] + (f" by {search['reward']}" if search["reward"] else ""),
+        f"{search['simulations']} done",
+        f"{usage['completion_tokens']} tokens ({reasoning} of them search)",
+        f"{search['seconds']:.1f} s",
+        f"ended by {search['stop_reason']}",
+    ]
+    console.print(Text("search  " + " · ".join(parts), style="dim"), soft_wrap=True)
+
+
+def _say(message: str, code: int) -> int:
+    Console(stderr=True, highlight=False).print(f"espalier: {message}", markup=False, soft_wrap=True)
+    return code

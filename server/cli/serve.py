@@ -1,0 +1,97 @@
+"""``espalier serve``: settings, socket, models, ready."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mcts.errors import StartupError
+from server.app import create_app
+from server.cli.flags import add_flags, given_flags
+from server.configuration import load_settings
+from server.logs import configure_logging
+from server.process import listen, run
+from server.settings import Settings
+
+EXIT_NOT_STARTED = 1
+
+
+def add_command(commands: Any) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "serve",
+        usage="espalier serve [--config FILE] [--SETTING VALUE ...]",
+        help="start the server",
+        description="Starts the server. With no flags it serves the bundled model on http://127.0.0.1:8000.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
+    )
+    add_flags(parser)
+    parser.set_defaults(run=serve)
+
+
+def serve(parsed: argparse.Namespace) -> int:
+    """Runs the server until it is told to stop.
+
+    Raises:
+        StartupError: Settings that cannot work.
+    """
+    settings = load_settings(given_flags(parsed), os.environ, parsed.config)
+    _check_folders(settings)
+    console = Console(stderr=True, highlight=False)
+    opened = listen(settings.host, settings.port)
+    host, port = opened.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    configure_logging(settings.log_level, settings.log_format)
+    startup = StartupLines(console)
+    startup(f"listening on {url}")
+    app = create_app(settings, report=startup)
+    try:
+        code = run(app, opened, lambda: startup.ready(url, settings.model_name))
+    except StartupError as error:
+        console.print(f"espalier: {error}", markup=False, soft_wrap=True)
+        return EXIT_NOT_STARTED
+    startup("stopped")
+    return code
+
+
+class StartupLines:
+    """Prints each phase of start-up with the seconds since the beginning."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._began = console, time.monotonic()
+
+    def __call__(self, doing: str) -> None:
+        """Prints one phase."""
+        self._console.print(f"[dim]{self._seconds():>6.1f} s[/dim]  {doing}", soft_wrap=True)
+
+    def ready(self, url: str, model: str) -> None:
+        """Prints where the server is and how to ask it something."""
+        self(f"[bold green]ready[/bold green] on {url} — try:")
+        body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "What is 17 + 25?"}}]}}'
+        command = f"curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'"
+        self._console.print(f"          {command}", markup=False, soft_wrap=True)
+        self._console.print(f'          espalier ask --url {url} "What is 17 + 25?"', markup=False, soft_wrap=True)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
+def _check_folders(settings: Settings) -> None:
+    """Catches the commonest mistake before anything heavy is imported. Hub names pass: they are no local paths."""
+    if settings.engine != "vllm":
+        return
+    for setting, path in (("model", settings.model), ("reward_model", settings.reward_model_path)):
+        if path and _looks_local(path) and not Path(path).is_dir():
+            raise StartupError(f"{setting}: there is no folder {path}")
+        if path and _looks_local(path) and not (Path(path) / "config.json").is_file():
+            raise StartupError(f"{setting}: the folder {path} holds no config.json, so it is no model")
+
+
+def _looks_local(path: str) -> bool:
+    """Hub names are ``owner/name``; everything else is a path."""
+    return path.startswith((".", "/", "~")) or path.count("/") != 1 or Path(path).exists()

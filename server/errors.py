@@ -1,0 +1,174 @@
+"""The one place that knows which HTTP status an error of ours has, and the one error shape of every reply.
+
+{"error": {"message": "...", "type": "...", "param": "..." | null, "code": "..."}}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from mcts import errors
+
+MAX_MESSAGE = 1000
+"""Characters of one error message. vLLM once answered a 4 kB body with a 23 MB error."""
+
+MAX_DETAILS = 10
+"""Validation faults named in one reply."""
+
+MAX_QUOTE = 200
+"""Characters of the client's own input that a message repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one class of errors looks to a client. ``retry`` False stops SDKs from repeating a long search in vain."""
+
+    status: int
+    type: str
+    code: str
+    retry: bool | None = None
+
+
+KINDS: dict[type[BaseException], Kind] = {
+    errors.InvalidRequest: Kind(400, "invalid_request_error", "invalid_value"),
+    errors.PromptTooLong: Kind(400, "invalid_request_error", "context_length_exceeded"),
+    errors.Unauthorized: Kind(401, "authentication_error", "invalid_api_key"),
+    errors.UnknownModel: Kind(404, "invalid_request_error", "model_not_found"),
+    errors.ClientError: Kind(400, "invalid_request_error", "invalid_request"),
+    errors.NotReady: Kind(503, "service_unavailable_error", "not_ready"),
+    errors.Overloaded: Kind(429, "rate_limit_error", "overloaded"),
+    errors.NoAnswerInTime: Kind(504, "timeout_error", "no_answer_in_time", retry=False),
+    errors.EngineError: Kind(503, "service_unavailable_error", "engine_failed"),
+    errors.RewardError: Kind(503, "service_unavailable_error", "reward_failed"),
+    errors.StepMismatch: Kind(500, "server_error", "step_mismatch", retry=False),
+    errors.ServerError: Kind(500, "server_error", "server_error", retry=False),
+}
+INTERNAL = Kind(500, "server_error", "internal_error", retry=False)
+
+HTTP_CODES = {
+    401: "invalid_api_key",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+RETRY_AFTER_STARTING = 5
+"""Seconds a client should wait for a server that is starting."""
+
+
+def kind_of(error: BaseException) -> Kind:
+    """The nearest entry of ``KINDS`` along the error's class hierarchy."""
+    return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
+
+
+def error_body(error: BaseException) -> dict[str, Any]:
+    """The body for any error. What was not raised on purpose shows nothing of itself."""
+    kind = kind_of(error)
+    message = str(error) if kind is not INTERNAL else "An internal error occurred; the server's log has the details."
+    return body(message, kind.type, kind.code, getattr(error, "param", None))
+
+
+def body(message: str, type_: str, code: str, param: str | None = None) -> dict[str, Any]:
+    """The error shape, its texts capped and free of lone surrogates (which JSON in UTF-8 cannot carry)."""
+    return {
+        "error": {"message": _clean(message), "type": type_, "param": _clean(param) if param else None, "code": code}
+    }
+
+
+def error_response(error: BaseException) -> JSONResponse:
+    """The reply for any error."""
+    kind = kind_of(error)
+    return JSONResponse(error_body(error), kind.status, headers=_headers(error, kind))
+
+
+def http_error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The reply for a fault of plain HTTP, such as a path that does not exist."""
+    type_ = {401: "authentication_error"}.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return JSONResponse(body(message, type_, HTTP_CODES.get(status, f"http_{status}")), status, headers=headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Gives every error that can leave a route the one shape."""
+    app.add_exception_handler(errors.EspalierError, _on_espalier_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+def invalid(faults: Sequence[Mapping[str, Any]], prefix: tuple[str, ...] = ()) -> errors.InvalidRequest:
+    """One error for pydantic's list of faults: at most ten are named, the first names ``param``."""
+    lines = [_fault_line(fault, prefix) for fault in faults[:MAX_DETAILS]]
+    if len(faults) > MAX_DETAILS:
+        lines.append(f"and {len(faults) - MAX_DETAILS} more")
+    return errors.InvalidRequest("; ".join(lines), _dotted(faults[0], prefix) or None)
+
+
+def _fault_line(fault: Mapping[str, Any], prefix: tuple[str, ...]) -> str:
+    name, message = _dotted(fault, prefix), str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        message = "this field is not known here"
+    elif fault["type"] == "json_invalid":
+        return f"the body is not valid JSON: {fault.get('ctx', {}).get('error', message)}"
+    return f"{name[:MAX_QUOTE]}: {message[:MAX_QUOTE]}" if name else message[:MAX_QUOTE]
+
+
+def _dotted(fault: Mapping[str, Any], prefix: tuple[str, ...]) -> str:
+    """The field's name as the client wrote it, without pydantic's names of union members."""
+    loc = [part for part in fault["loc"] if part != "body"]
+    if fault["type"] == "json_invalid":
+        loc = []
+    return ".".join(str(part)[:MAX_QUOTE] for part in (*prefix, *loc) if not _is_union_member(part))
+
+
+def _is_union_member(part: object) -> bool:
+    """Pydantic puts names such as ``list[TextPart]`` or ``tag:uct`` into locations; no field is called so."""
+    return isinstance(part, str) and (part.startswith("tag:") or "[" in part or part in {"str", "int", "bool"})
+
+
+def _headers(error: BaseException, kind: Kind) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.Overloaded):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    elif isinstance(error, errors.NotReady):
+        headers["Retry-After"] = str(RETRY_AFTER_STARTING)
+    elif isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    if kind.retry is not None:
+        headers["x-should-retry"] = str(kind.retry).lower()
+    return headers
+
+
+def _clean(text: str) -> str:
+    cut = text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+    return cut.encode("utf-8", "replace").decode("utf-8")
+
+
+async def _on_espalier_error(_: Request, error: Exception) -> Response:
+    return error_response(error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - starlette hands over what was registered
+    path = str(request.scope["path"])[:MAX_QUOTE]  # never request.url: it is built from the Host header
+    messages = {
+        404: f"There is nothing at {path}.",
+        405: f"{request.method[:16]} is not allowed at {path}.",
+    }
+    return http_error_response(error.status_code, messages.get(error.status_code, str(error.detail)), error.headers)
+
+
+async def _on_validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return error_response(invalid(error.errors()))
+
+
+async def _on_unexpected(_: Request, error: Exception) -> Response:
+    return error_response(error)

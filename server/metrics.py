@@ -1,0 +1,201 @@
+"""Prometheus metrics: an observer of search events, two port wrappers, and gauges. Nothing else touches them.
+
+The registry is passed in. Every label value comes from a closed set: strategies, stop reasons, rewards that are loaded,
+route templates, error classes. Counts per search live in its observer, so concurrent searches never mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from mcts import events
+from mcts.errors import EspalierError
+from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
+from mcts.result import SearchResult
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1200, 1800)
+"""Up to half an hour: searches are long."""
+
+CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
+COUNTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+DEPTHS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256)
+SHARES = tuple(tenth / 20 for tenth in range(1, 21))
+
+
+class Metrics:
+    """All metrics of one server."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"mcts_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"mcts_{name}", text, registry=registry)
+
+        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(f"mcts_{name}", text, labels, registry=registry, buckets=buckets)
+
+        self.request_duration = histogram(
+            "request_duration_seconds", "HTTP requests, to their last byte.", SECONDS, "route", "status"
+        )
+        self.queue = histogram("queue_duration_seconds", "Wait of a search for a place to run.", SECONDS)
+        self.running = gauge("searches_running", "Searches that run now.")
+        self.waiting = gauge("searches_waiting", "Searches that wait for a place.")
+        self.turned_away = counter("searches_turned_away", "Searches refused because too many run and wait.")
+        self.ready = gauge("ready", "1 when the server answers chats, else 0.")
+
+        self.searches = counter("searches", "Searches that ended.", "strategy", "stop_reason")
+        self.duration = histogram("search_duration_seconds", "Searches, waiting not counted.", SECONDS, "strategy")
+        self.first_progress = histogram(
+            "time_to_first_progress_seconds", "Until a search's first news.", SECONDS, "strategy"
+        )
+        self.first_answer = histogram(
+            "time_to_first_answer_seconds", "Until a search's first candidate.", SECONDS, "strategy"
+        )
+        self.simulations = counter("simulations", "Simulations, or samples, completed.", "strategy")
+        self.nodes = histogram("tree_nodes", "Nodes of a finished tree.", COUNTS, "strategy")
+        self.depth = histogram("tree_depth", "Depth of a finished tree.", DEPTHS, "strategy")
+        self.collisions = counter("collisions", "Simulations that met only nodes under expansion.", "strategy")
+        self.rewards = histogram("reward_value", "Rewards of finished paths.", SHARES, "reward")
+        self.tokens = counter("generated_tokens", "Generated tokens by use.", "strategy", "use")
+        self.prompt_tokens = counter("prompt_tokens", "Tokens of prompts, once per request.")
+        self.cached_tokens = counter("cached_tokens", "Prefix tokens that came from the engine's cache.")
+        self.failures = counter("failures", "Searches that failed, by error class.", "cause")
+
+        self.engine_in_flight = gauge("engine_calls_in_flight", "Calls to the generation engine that are open.")
+        self.engine_calls = histogram(
+            "engine_call_duration_seconds", "Calls to the generation engine.", CALL_SECONDS, "outcome"
+        )
+        self.reward_in_flight = gauge("reward_calls_in_flight", "Calls to reward models that are open.")
+        self.reward_calls = histogram(
+            "reward_call_duration_seconds", "Calls to reward models.", CALL_SECONDS, "outcome"
+        )
+
+    def observer(self, strategy: str, reward: str | None) -> events.Observer:
+        """An observer for one search."""
+        return _SearchObserver(self, strategy, reward or "none")
+
+    def finished(self, strategy: str, result: SearchResult, answer_tokens: int) -> None:
+        """Counts what only the result knows. ``answer_tokens`` are those that stand in the answers."""
+        self.tokens.labels(strategy, "answer").inc(answer_tokens)
+        self.tokens.labels(strategy, "search").inc(max(0, result.generated_tokens - answer_tokens))
+        self.cached_tokens.inc(result.cached_tokens)
+        self.nodes.labels(strategy).observe(result.nodes)
+        self.depth.labels(strategy).observe(result.depth)
+
+    def failed(self, error: BaseException) -> None:
+        """Counts a search that ended without an answer."""
+        self.failures.labels(type(error).__name__ if isinstance(error, EspalierError) else "internal").inc()
+
+
+class _SearchObserver:
+    def __init__(self, metrics: Metrics, strategy: str, reward: str) -> None:
+        self._metrics, self._strategy, self._reward = metrics, strategy, reward
+        self._news = self._answered = False
+        self._handlers: dict[type, Callable[..., None]] = {
+            events.PathScored: self._scored,
+            events.AnswerFound: self._answer,
+            events.AnswerText: self._answer,
+            events.SimulationDone: lambda _: metrics.simulations.labels(strategy).inc(),
+            events.Collision: lambda _: metrics.collisions.labels(strategy).inc(),
+            events.EngineCalled: lambda e: metrics.engine_calls.labels(_outcome(e.failed)).observe(e.duration),
+            events.RewardCalled: lambda e: metrics.reward_calls.labels(_outcome(e.failed)).observe(e.duration),
+            events.SearchFinished: self._finished,
+        }
+
+    def __call__(self, event: events.Event) -> None:
+        if handle := self._handlers.get(type(event)):
+            handle(event)
+        if not self._news and isinstance(event, events.NodeAdded | events.AnswerFound | events.AnswerText):
+            self._news = True
+            self._metrics.first_progress.labels(self._strategy).observe(event.seconds)
+
+    def _scored(self, event: events.PathScored) -> None:
+        if event.finished:
+            self._metrics.rewards.labels(self._reward).observe(event.reward)
+
+    def _answer(self, event: events.AnswerFound | events.AnswerText) -> None:
+        if not self._answered:
+            self._answered = True
+            self._metrics.first_answer.labels(self._strategy).observe(event.seconds)
+
+    def _finished(self, event: events.SearchFinished) -> None:
+        self._metrics.searches.labels(self._strategy, event.stop_reason.value).inc()
+        self._metrics.duration.labels(self._strategy).observe(event.seconds)
+
+
+class CountedEngine:
+    """An engine that knows how many of its calls are open."""
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine, self._gauge = engine, metrics.engine_in_flight
+
+    async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
+        """As the engine's own."""
+        with _open(self._gauge):
+            return await self._engine.sample(request)
+
+    async def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:
+        """As the engine's own. Closing it closes the engine's."""
+        with _open(self._gauge):
+            pieces = self._engine.stream(request)
+            try:
+                async for piece in pieces:
+                    yield piece
+            finally:
+                if close := getattr(pieces, "aclose", None):
+                    await close()
+
+
+class CountedReward:
+    """A reward model that knows how many of its calls are open."""
+
+    def __init__(self, reward: RewardModel, metrics: Metrics) -> None:
+        self._reward, self._gauge = reward, metrics.reward_in_flight
+
+    @property
+    def top_logprobs(self) -> int:
+        """As the reward model's own."""
+        return self._reward.top_logprobs
+
+    async def score(self, paths: Sequence[Path]) -> Sequence[PathScore]:
+        """As the reward model's own."""
+        with _open(self._gauge):
+            return await self._reward.score(paths)
+
+
+class JoinedRegistries(Collector):
+    """Several registries read as one, so that vLLM's metrics (global registry) stand beside ours."""
+
+    def __init__(self, *registries: CollectorRegistry) -> None:
+        self._registries = registries
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric; of two with one name, the first registry's."""
+        seen: set[str] = set()
+        for registry in self._registries:
+            metrics: Iterable[Metric] = registry.collect()
+            for metric in metrics:
+                if metric.name not in seen:
+                    seen.add(metric.name)
+                    yield metric
+
+
+@contextmanager
+def _open(gauge: Gauge) -> Iterator[None]:
+    gauge.inc()
+    try:
+        yield
+    finally:
+        gauge.dec()
+
+
+def _outcome(failed: str | None) -> str:
+    return "failed" if failed else "ok"

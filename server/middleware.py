@@ -1,0 +1,137 @@
+"""Pure ASGI layers around the app: metrics, request ids, keys, body size.
+
+No ``BaseHTTPMiddleware``: it runs the app in another task, which hides a client's disconnect and buffers streams.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+import uuid
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mcts.errors import Unauthorized
+from server.errors import error_response, http_error_response
+from server.metrics import Metrics
+
+OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+"""Served without a key. Everything else is protected, paths that do not exist included."""
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestMetrics:
+    """Measures each request to its last byte. Labels: the route's template, never the path, and the status."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._histogram = app, metrics.request_duration
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 499  # nginx's number for a client that left before the reply
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._histogram.labels(route, str(status)).observe(time.perf_counter() - began)
+
+
+class RequestId:
+    """Names each request after its ``X-Request-Id``, when that is safe to print, else at random; echoes the name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        name = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = name
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = name
+            await send(message)
+
+        await self._app(scope, receive, named)
+
+
+class Keys:
+    """Asks for a bearer token. Decides on the routed path alone; ``Host`` and the like have no say."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str], *, open_metrics: bool) -> None:
+        self._app = app
+        self._digests = [_digest(key) for key in keys]
+        self._open = OPEN_PATHS | ({"/metrics"} if open_metrics else set())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on or answers 401."""
+        if scope["type"] == "http" and scope["path"] not in self._open and not self._known(scope):
+            error = Unauthorized("Send a valid key: Authorization: Bearer KEY.")
+            await error_response(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _known(self, scope: Scope) -> bool:
+        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        given = _digest(token.strip())
+        matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # all of them, whichever fits
+        return scheme.lower() == "bearer" and any(matches)
+
+
+class BodyLimit:
+    """Refuses bodies above a size, by their announced length and by what really arrives."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on or answers 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdigit() and int(announced[:20]) > self._most:
+            await http_error_response(413, self._message)(scope, receive, send)
+            return
+        arrived = 0
+
+        async def counted() -> Message:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > self._most:
+                raise HTTPException(413, self._message)
+            return message
+
+        await self._app(scope, counted, send)
+
+    @property
+    def _message(self) -> str:
+        return f"The body is larger than {self._most} bytes."
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()

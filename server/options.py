@@ -1,0 +1,61 @@
+"""From the fields of a ``search`` object to a strategy's own options, and what else a strategy brings along."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from mcts.ports import Sampling, Tokenizer
+from mcts.steps import StepRule
+from mcts.strategies import STRATEGIES, Reflection
+from mcts.strategies.marco_o1 import REFLECTION_TEXT, SAMPLING
+
+TREES = frozenset({"uct", "marco-o1"})
+"""Strategies that count simulations."""
+
+SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
+"""Strategies that count samples."""
+
+OWN_REWARD = {"marco-o1": "confidence"}
+"""Rewards that belong to a strategy, whatever the server's default."""
+
+OWN_SAMPLING = {"marco-o1": SAMPLING}
+"""Sampling that belongs to a strategy, for what the client leaves open."""
+
+
+def build_options(search: Mapping[str, Any], tokenizer: Tokenizer) -> Any:
+    """The strategy's options: its defaults, changed by the fields given.
+
+    Raises:
+        InvalidRequest: The options refuse a value.
+    """
+    defaults = STRATEGIES[search["strategy"]].defaults
+    own = {field.name: search[field.name] for field in dataclasses.fields(defaults) if field.name in search}
+    if "step" in own:
+        own["step"] = _step(own["step"])
+    if "reflection" in own:
+        own["reflection"] = _reflection(own["reflection"], tokenizer)
+    return dataclasses.replace(defaults, **own)
+
+
+def needs_reward(strategy: str) -> bool:
+    """Whether the strategy scores paths."""
+    return STRATEGIES[strategy].needs_reward
+
+
+def own_sampling(strategy: str, default_temperature: float) -> Sampling:
+    """How tokens are drawn where the client leaves it open."""
+    return OWN_SAMPLING.get(strategy, Sampling(temperature=default_temperature))
+
+
+def _step(step: Mapping[str, Any]) -> StepRule:
+    return StepRule(tokens=step["tokens"]) if "tokens" in step else StepRule((step["delimiter"],))
+
+
+def _reflection(wanted: bool | str, tokenizer: Tokenizer) -> Reflection | None:
+    """The phrase as a paragraph of its own, so that it does not run into the answer before it."""
+    if not wanted:
+        return None
+    text = f"\n\n{REFLECTION_TEXT if wanted is True else wanted.strip()}\n\n"
+    return Reflection(text, tuple(tokenizer.encode(text)))

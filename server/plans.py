@@ -1,0 +1,172 @@
+"""From a request's ``search`` object to what will run: preset and effort fill the gaps, caps bound the result.
+
+Precedence: request > preset in the model name > ``reasoning_effort`` > server default. A value the client wrote that is
+above a cap is refused by name; one that comes from elsewhere is lowered to the cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from mcts.budget import Budget
+from mcts.errors import InvalidRequest
+from mcts.strategies import STRATEGIES
+from server.backend import Backend
+from server.errors import invalid
+from server.options import OWN_REWARD, SAMPLERS, TREES, build_options, needs_reward
+from server.presets import Preset
+from server.schemas.search import Named, Search
+from server.settings import Settings
+
+EFFORT = {"minimal": 0.125, "low": 0.25, "medium": 1.0, "high": 2.0, "xhigh": 4.0, "max": 8.0}
+"""What a reasoning effort multiplies the budget by. ``none`` is plain decoding instead."""
+
+SCALED = ("simulations", "tokens", "samples")
+"""What the effort scales. Deadlines stay: they are the patience of whoever waits."""
+
+BOUNDED = ("width", "branch", "max_depth")
+"""Options of trees that have caps."""
+
+_named: TypeAdapter[Any] = TypeAdapter(Named)
+
+Progress = bool | Literal["events"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one request is searched. ``reward`` and ``vote`` are None for strategies without them."""
+
+    strategy: str
+    options: Any
+    budget: Budget
+    reward: str | None
+    vote: str | None
+    progress: Progress
+
+    def most_tokens(self, max_tokens: int, n: int) -> int:
+        """Upper bound on the tokens this search can generate when each path may have ``max_tokens``."""
+        paths: int
+        if self.strategy in TREES:
+            paths = (self.budget.simulations or 1) * (self.options.branch + 1)  # one more for a rollout of its own
+            paths *= 2 if self.options.reflection else 1
+        else:
+            paths = getattr(self.options, "samples", n)
+        unbounded = paths * max_tokens
+        return unbounded if self.budget.tokens is None else min(unbounded, self.budget.tokens)
+
+
+def make_plan(asked: Search | None, preset: Preset, effort: str | None, settings: Settings, backend: Backend) -> Plan:
+    """Resolves what to run.
+
+    Args:
+        asked: The request's ``search`` object.
+        preset: The preset in force.
+        effort: The request's ``reasoning_effort``.
+        settings: Defaults and caps.
+        backend: Which rewards are loaded, and the tokenizer.
+
+    Raises:
+        InvalidRequest: A field does not belong to the strategy, is out of range or above a cap.
+    """
+    given = asked.model_dump(exclude_none=True) if asked else {}
+    merged = _merged(_base(given, preset, effort), given)
+    try:
+        search = _named.validate_python(merged).model_dump(exclude_none=True)
+    except ValidationError as error:
+        raise invalid(error.errors(), ("search",)) from None
+    _fill(search, settings, backend.rewards)
+    _scale(search, given, effort)
+    _cap(search, given, settings)
+    _check_reward(search, backend.rewards)
+    strategy = search["strategy"]
+    options = build_options(search, backend.tokenizer)
+    vote = getattr(options, "vote", None)
+    return Plan(
+        strategy,
+        options,
+        Budget(**search["budget"]),
+        search.get("reward"),
+        vote,
+        search.get("progress", True),
+    )
+
+
+def _base(given: Mapping[str, Any], preset: Preset, effort: str | None) -> Mapping[str, Any]:
+    strategy = given.get("strategy")
+    if strategy not in {None, preset.search["strategy"]}:
+        return {"strategy": strategy}
+    if effort == "none" and strategy is None:
+        return {"strategy": "direct"}
+    return preset.search
+
+
+def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    budget = {**base.get("budget", {}), **given.get("budget", {})}
+    return {**base, **given, **({"budget": budget} if budget else {})}
+
+
+def _fill(search: dict[str, Any], settings: Settings, rewards: Collection[str]) -> None:
+    """Adds the server's defaults."""
+    strategy, budget = search["strategy"], search.setdefault("budget", {})
+    budget.setdefault("seconds", min(settings.default_seconds or settings.max_seconds, settings.max_seconds))
+    budget.setdefault("simulations", settings.default_simulations if strategy in TREES else None)
+    defaults = STRATEGIES[strategy].defaults
+    for name in BOUNDED:
+        if hasattr(defaults, name):
+            search.setdefault(name, getattr(defaults, name))
+    if strategy in SAMPLERS:
+        search.setdefault("samples", settings.default_samples)
+    if needs_reward(strategy):
+        common = settings.default_reward or ("prm" if "prm" in rewards else "confidence")
+        search.setdefault("reward", OWN_REWARD.get(strategy, common))
+
+
+def _scale(search: dict[str, Any], given: Mapping[str, Any], effort: str | None) -> None:
+    """Scales simulations, samples and tokens by the effort, except those the client wrote."""
+    factor = EFFORT.get(effort or "", 1.0)
+    for name in SCALED:
+        holder, written, _ = _place(name, search, given)
+        if name not in written and holder.get(name) is not None:
+            holder[name] = max(1, round(holder[name] * factor))
+
+
+def _cap(search: dict[str, Any], given: Mapping[str, Any], settings: Settings) -> None:
+    limits: dict[str, float] = {
+        "simulations": settings.max_simulations,
+        "tokens": settings.max_search_tokens,
+        "seconds": settings.max_seconds,
+        "samples": settings.max_samples,
+        "width": settings.max_width,
+        "branch": settings.max_branch,
+        "max_depth": settings.max_depth,
+    }
+    for name, limit in limits.items():
+        holder, written, param = _place(name, search, given)
+        value = holder.get(name)
+        if value is None or value <= limit:
+            continue
+        if name in written:
+            raise InvalidRequest(f"{param} is {value:g}; this server allows at most {limit:g}.", param)
+        holder[name] = limit
+
+
+def _place(
+    name: str, search: dict[str, Any], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], Mapping[str, Any], str]:
+    """Where a number stands in the search, what the client wrote beside it, and its dotted name."""
+    if name in Budget.__dataclass_fields__:
+        return search["budget"], given.get("budget", {}), f"search.budget.{name}"
+    return search, given, f"search.{name}"
+
+
+def _check_reward(search: Mapping[str, Any], rewards: Collection[str]) -> None:
+    reward = search.get("reward")
+    if reward is not None and reward not in rewards:
+        known = ", ".join(sorted(rewards))
+        raise InvalidRequest(
+            f"search.reward {reward!r} is not loaded on this server; it has: {known}.", "search.reward"
+        )

@@ -1,0 +1,95 @@
+"""From a search's result to OpenAI's reply: choices, usage and the search summary."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from mcts.ports import Finish, Path
+from mcts.result import Candidate, SearchResult
+from server.chats import Assignment
+from server.logprobs import step_logprobs
+from server.schemas import reply
+from server.searches import answer_text, answer_tokens
+from server.settings import Settings
+from server.version import version
+
+
+def completion(
+    assignment: Assignment, result: SearchResult, settings: Settings, *, logprobs: bool
+) -> reply.ChatCompletion:
+    """The whole reply to a request that is not streamed."""
+    return reply.ChatCompletion(
+        id=assignment.id,
+        created=int(time.time()),
+        model=assignment.model,
+        choices=[_choice(assignment, index, winner, logprobs) for index, winner in enumerate(result.winners)],
+        usage=usage(assignment, result),
+        system_fingerprint=fingerprint(settings),
+        search=summary(assignment, result),
+    )
+
+
+def _choice(assignment: Assignment, index: int, winner: Candidate, logprobs: bool) -> reply.Choice:
+    return reply.Choice(
+        index=index,
+        message=reply.Message(content=answer_text(winner)),
+        logprobs=path_logprobs(assignment, winner.path) if logprobs else None,
+        finish_reason=finish_reason(winner),
+    )
+
+
+def path_logprobs(assignment: Assignment, path: Path) -> reply.Logprobs:
+    """Log-probabilities of a whole path."""
+    pieces = [step_logprobs(step, assignment.backend.tokenizer, assignment.task.top_logprobs) for step in path.steps]
+    return reply.Logprobs(content=[token for piece in pieces for token in piece.content])
+
+
+def finish_reason(winner: Candidate) -> reply.FinishReason:
+    """``stop`` when the model (or a stop text) ended the answer, ``length`` when a limit cut it."""
+    finish = winner.path.steps[-1].finish if winner.path.steps else None
+    return "stop" if finish in {Finish.EOS, Finish.STOP} else "length"
+
+
+def usage(assignment: Assignment, result: SearchResult) -> reply.Usage:
+    """Tokens of the request: the prompt once, every generated token, and those outside the answers as reasoning."""
+    prompt = len(assignment.task.prompt.token_ids)
+    return reply.Usage(
+        prompt_tokens=prompt,
+        completion_tokens=result.generated_tokens,
+        total_tokens=prompt + result.generated_tokens,
+        prompt_tokens_details=reply.PromptTokensDetails(cached_tokens=min(prompt, result.cached_tokens)),
+        completion_tokens_details=reply.CompletionTokensDetails(
+            reasoning_tokens=result.generated_tokens - answer_tokens(result)
+        ),
+    )
+
+
+def summary(assignment: Assignment, result: SearchResult) -> reply.SearchSummary:
+    """What the search did."""
+    plan = assignment.plan
+    return reply.SearchSummary(
+        id=assignment.search_id,
+        strategy=plan.strategy,
+        reward=plan.reward,
+        vote=plan.vote,
+        simulations=result.simulations,
+        nodes=result.nodes,
+        depth=result.depth,
+        value=result.winners[0].reward,
+        votes=[reply.Vote(answer=t.answer, weight=t.weight, count=t.count) for t in result.tallies],
+        stop_reason=result.stop_reason.value,
+        seconds=round(result.seconds, 3),
+        tokens=reply.SearchTokens(
+            generated=result.generated_tokens, answer=answer_tokens(result), cached=result.cached_tokens
+        ),
+        engine_calls=result.engine_calls,
+        reward_calls=result.reward_calls,
+    )
+
+
+def fingerprint(settings: Settings) -> str:
+    """Changes with what may change answers: the version, the models and how they run."""
+    parts = (settings.model, settings.reward_model_path, settings.dtype, settings.quantization, settings.engine)
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+    return f"espalier-{version()}-{digest}"

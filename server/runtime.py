@@ -1,0 +1,152 @@
+"""The state of one running server: its engine, rewards, presets and phase. Knows no HTTP.
+
+    starting ──► ready ──► draining ──► stopped
+        └──────► failed
+
+Chats are answered in ``ready`` only; running searches go on while draining.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+
+from mcts.errors import NotReady, StartupError
+from mcts.ports import RewardModel
+from server.admission import Admission
+from server.backend import Backend, Loader, Report
+from server.metrics import CountedEngine, CountedReward, Metrics
+from server.presets import Preset, served_presets
+from server.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Phase(StrEnum):
+    """Where the server is in its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Runtime:
+    """One server's state. ``start`` and ``stop`` are called once each, by the app's lifespan.
+
+    Args:
+        settings: What the operator chose.
+        load: Makes the backend.
+        metrics: Where things are counted.
+        report: Told each phase of start-up.
+    """
+
+    def __init__(self, settings: Settings, load: Loader, metrics: Metrics, report: Report | None = None) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.admission = Admission(settings.max_searches, settings.max_queue, settings.queue_seconds, metrics)
+        self.phase = Phase.STARTING
+        self.doing = "starting"
+        self.failure: StartupError | None = None
+        self.created = int(time.time())
+        self.stopping = asyncio.Event()  # set when running searches must end now
+        self.settled = asyncio.Event()  # set once start-up has succeeded or failed
+        self._load, self._report = load, report
+        self._backend: Backend | None = None
+        self._presets: dict[str, Preset] = {}
+        self._starting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to load in the background, so that the server answers health checks meanwhile."""
+        self._starting = asyncio.create_task(self._start(), name="start-up")
+
+    async def stop(self) -> None:
+        """Ends loading and running searches and frees the engines."""
+        self.phase = Phase.STOPPED if self.phase is not Phase.FAILED else self.phase
+        self.metrics.ready.set(0)
+        self.stopping.set()
+        if self._starting:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        if self._backend:
+            await self._backend.close()
+
+    def drain(self) -> None:
+        """Takes no more searches. Safe to call again, and from a signal handler."""
+        if self.phase in {Phase.STARTING, Phase.READY}:
+            self.phase = Phase.DRAINING
+            self.metrics.ready.set(0)
+
+    @property
+    def backend(self) -> Backend:
+        """What searches run on.
+
+        Raises:
+            NotReady: The server is starting, draining or failed.
+        """
+        if self.phase is not Phase.READY or self._backend is None:
+            raise NotReady(self.describe())
+        return self._backend
+
+    @property
+    def presets(self) -> dict[str, Preset]:
+        """The presets that can be served, by name; empty before the rewards are known."""
+        return self._presets
+
+    def describe(self) -> str:
+        """The phase in one sentence."""
+        match self.phase:
+            case Phase.STARTING:
+                return f"The server is starting: {self.doing}."
+            case Phase.FAILED:
+                return f"The server could not start: {self.failure}"
+            case phase:
+                return f"The server is {phase.value}."
+
+    def healthy(self) -> bool:
+        """Whether a chat sent now would be answered."""
+        if self.phase is not Phase.READY or self._backend is None:
+            return False
+        alive = self._backend.healthy()
+        self.metrics.ready.set(alive)
+        return alive
+
+    async def _start(self) -> None:
+        try:
+            self._adopt(await self._load(self.settings, self._tell))
+        except StartupError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises, the process must end with one clear line
+            _log.exception("start-up failed")
+            self._fail(StartupError(f"unexpected {type(error).__name__} while {self.doing}: {error}"))
+        finally:
+            self.settled.set()
+
+    def _adopt(self, backend: Backend) -> None:
+        rewards = {name: CountedReward(reward, self.metrics) for name, reward in backend.rewards.items()}
+        self._backend = replace(backend, engine=CountedEngine(backend.engine, self.metrics), rewards=rewards)
+        self._presets = served_presets(rewards)
+        self._check_defaults(rewards)
+        if self.phase is Phase.STARTING:
+            self.phase = Phase.READY
+            self.metrics.ready.set(1)
+
+    def _check_defaults(self, rewards: Mapping[str, RewardModel]) -> None:
+        default = self.settings.default_preset
+        if default not in self._presets:
+            raise StartupError(f"default_preset {default!r} is not one of: {', '.join(self._presets)}")
+        if self.settings.default_reward not in {"", *rewards}:
+            raise StartupError(f"default_reward {self.settings.default_reward!r} is not one of: {', '.join(rewards)}")
+
+    def _fail(self, error: StartupError) -> None:
+        self.failure, self.phase = error, Phase.FAILED
+
+    def _tell(self, doing: str) -> None:
+        self.doing = doing
+        if self._report:
+            self._report(doing)

@@ -1,0 +1,31 @@
+"""What all request schemas share: unknown fields are refused, types are not coerced, text is valid Unicode."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _valid_unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text holds half of a surrogate pair, which is no character") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_valid_unicode)]
+"""A string that can be encoded. JSON escapes can spell lone surrogates, which no tokenizer accepts."""
+
+
+class Request(BaseModel):
+    """A request body: strict about names and types, so that nothing is silently ignored or guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Reply(BaseModel):
+    """A reply body."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())

@@ -1,0 +1,233 @@
+"""Every setting of the server in one model. ``server.configuration`` fills it from flags, environment and file.
+
+The order of the fields and their ``group`` are the order and the sections of ``espalier serve --help`` and of
+docs/settings.md. Durations are in seconds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic.config import JsonDict
+
+BUNDLED_MODEL = "abacus"
+BUNDLED_REWARD_MODEL = "abacus-prm"
+
+SERVER, ACCESS, MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
+    "server",
+    "access",
+    "model",
+    "engine",
+    "search defaults",
+    "limits on one request",
+    "load",
+)
+
+
+def bundled(name: str) -> str:
+    """The folder of a model that ships with Espalier, found without importing the training recipe."""
+    spec = importlib.util.find_spec("models")
+    roots = list(spec.submodule_search_locations or []) if spec else []
+    return str(Path(roots[0] if roots else "models") / name)
+
+
+def _several(value: object) -> object:
+    """Lets lists be written as one comma-separated string, as the environment must."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _pairs(value: object) -> object:
+    """Lets mappings be written as ``key=value`` items, values in YAML, as flags and the environment must."""
+    items = _several(value)
+    if not isinstance(items, (tuple, list)):
+        return items
+    bad = [item for item in items if "=" not in str(item)]
+    if bad:
+        raise ValueError(f"expected key=value, got {bad[0]!r}")
+    pairs = (str(item).split("=", 1) for item in items)
+    return {key: yaml.safe_load(text) for key, text in pairs}  # so that 4, true and {a: 1} have their types
+
+
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several)]
+Pairs = Annotated[dict[str, Any], BeforeValidator(_pairs)]
+
+
+def _field(group: str, default: Any, description: str, metavar: str = "", **limits: Any) -> Any:
+    extra: JsonDict = {"group": group, "metavar": metavar}
+    return Field(default, description=description, json_schema_extra=extra, validate_default=True, **limits)
+
+
+class Settings(BaseModel):
+    """What an operator can choose. Immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    host: str = _field(
+        SERVER, "127.0.0.1", "Address to listen on. 0.0.0.0 is every network interface: set keys then.", "ADDRESS"
+    )
+    port: int = _field(SERVER, 8000, "Port to listen on. 0 takes any free one and prints it.", "PORT", ge=0, le=65535)
+    keep_alive_seconds: float = _field(
+        SERVER,
+        15.0,
+        "Silence in a stream after which a comment is sent so that proxies keep it open. Higher: fewer.",
+        "SECONDS",
+        gt=0,
+        le=3600,
+    )
+    drain_seconds: float = _field(
+        SERVER,
+        30.0,
+        "How long running searches may go on after SIGTERM. Higher loses fewer answers and stops later.",
+        "SECONDS",
+        ge=0,
+        le=7200,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _field(SERVER, "info", "Least severity that is logged.")
+    log_format: Literal["text", "json"] = _field(SERVER, "text", "Form of a log line.")
+
+    api_key: Secrets = _field(
+        ACCESS,
+        (),
+        "Key that clients must send as a bearer token; several with commas or repeated flags. None: open to all.",
+        "KEY",
+    )
+    open_metrics: bool = _field(ACCESS, False, "Serve /metrics without a key even where keys are set.")
+    max_body_bytes: int = _field(
+        ACCESS,
+        2 * 2**20,
+        "Largest request body; larger ones get 413. Higher lets longer chats in and costs memory.",
+        "BYTES",
+        ge=1024,
+    )
+
+    model: str = _field(MODEL, bundled(BUNDLED_MODEL), "Folder or Hugging Face name of the model that writes.", "PATH")
+    served_model_name: str = _field(
+        MODEL, "", "Name clients use for the model. Default: the last part of its path.", "NAME"
+    )
+    reward_model: str = _field(
+        MODEL,
+        "",
+        f"The process reward model, or 'none'. Default: {BUNDLED_REWARD_MODEL} with the bundled model, else none.",
+        "PATH",
+    )
+
+    engine: Literal["vllm", "scripted"] = _field(
+        ENGINE, "vllm", "What generates: vLLM in this process, or a toy for trying the API."
+    )
+    max_model_len: int | None = _field(
+        ENGINE, None, "Longest prompt plus answer. Higher needs more memory. Default: the model's own.", "TOKENS", ge=16
+    )
+    dtype: str = _field(ENGINE, "auto", "Number format of the weights: auto, bfloat16, float16 or float32.", "TYPE")
+    quantization: str | None = _field(ENGINE, None, "vLLM's quantization method, such as fp8 or awq.", "METHOD")
+    gpu_memory_utilization: float | None = _field(
+        ENGINE,
+        None,
+        "On a GPU: share of its memory for the model and its cache. Higher fits more searches at once. "
+        "Default: 0.9 alone, 0.55 beside a reward model.",
+        "SHARE",
+        gt=0,
+        lt=1,
+    )
+    reward_gpu_memory_utilization: float | None = _field(
+        ENGINE, None, "On a GPU: share for the reward model; both must stay below 1. Default: 0.3.", "SHARE", gt=0, lt=1
+    )
+    kv_cache_gib: float | None = _field(
+        ENGINE,
+        None,
+        "Memory for the model's cache. Higher fits more searches at once. Default on a CPU: 1.",
+        "GIB",
+        gt=0,
+    )
+    reward_kv_cache_gib: float | None = _field(
+        ENGINE, None, "Memory for the reward model's cache. Default on a CPU: 0.25.", "GIB", gt=0
+    )
+    max_num_seqs: int | None = _field(
+        ENGINE, None, "Most texts generated in one batch. Higher serves more at once, each slower.", "N", ge=1
+    )
+    threads: int | None = _field(ENGINE, None, "On a CPU: threads of the engine. Default: all cores.", "N", ge=1)
+    tensor_parallel_size: int = _field(ENGINE, 1, "GPUs that share each layer. Higher fits larger models.", "N", ge=1)
+    pipeline_parallel_size: int = _field(
+        ENGINE, 1, "Stages the layers are split into. Higher fits larger models.", "N", ge=1
+    )
+    data_parallel_size: int = _field(ENGINE, 1, "Copies of the model. Higher serves more searches at once.", "N", ge=1)
+    enforce_eager: bool | None = _field(
+        ENGINE, None, "Skip compilation and CUDA graphs: starts faster, generates slower. Default: true on a CPU."
+    )
+    engine_arg: Pairs = _field(ENGINE, {}, "Any other vLLM engine argument for the model; repeatable.", "KEY=VALUE")
+    reward_engine_arg: Pairs = _field(
+        ENGINE, {}, "Any other vLLM engine argument for the reward model; repeatable.", "KEY=VALUE"
+    )
+
+    default_preset: str = _field(SEARCH, "uct", "Preset behind the plain model name; /v1/models lists all.", "PRESET")
+    default_reward: str = _field(
+        SEARCH,
+        "",
+        "Reward where request and preset name none. Default: prm when one is loaded, else confidence.",
+        "REWARD",
+    )
+    default_simulations: int = _field(
+        SEARCH, 32, "Simulations of a tree search. Higher answers better and slower.", "N", ge=1
+    )
+    default_samples: int = _field(
+        SEARCH, 16, "Samples of majority and best-of-N. Higher answers better and slower.", "N", ge=1
+    )
+    default_seconds: float | None = _field(
+        SEARCH, None, "Deadline of one search. Default: max_seconds.", "SECONDS", gt=0
+    )
+    default_max_tokens: int = _field(
+        SEARCH,
+        2048,
+        "Longest answer path where the client sets none, within the room left. Higher lets answers run longer.",
+        "TOKENS",
+        ge=1,
+    )
+    default_temperature: float = _field(
+        SEARCH, 1.0, "Sampling temperature where the client sets none. Higher grows more varied trees.", "T", ge=0, le=2
+    )
+
+    max_simulations: int = _field(LIMITS, 1024, "Most simulations a request may ask for.", "N", ge=1)
+    max_samples: int = _field(LIMITS, 256, "Most samples a request may ask for.", "N", ge=1, le=1024)
+    max_width: int = _field(LIMITS, 64, "Most simulations in flight within one search.", "N", ge=1, le=256)
+    max_branch: int = _field(LIMITS, 20, "Most continuations per expansion.", "N", ge=1, le=20)
+    max_depth: int = _field(LIMITS, 512, "Deepest tree.", "N", ge=1, le=512)
+    max_choices: int = _field(LIMITS, 16, "Most answers (n) of one request.", "N", ge=1)
+    max_seconds: float = _field(LIMITS, 600.0, "Longest deadline; also ends searches that set none.", "SECONDS", gt=0)
+    max_search_tokens: int = _field(
+        LIMITS,
+        4_000_000,
+        "Most tokens a search could generate: simulations x branch x max_tokens, or its token budget.",
+        "TOKENS",
+        ge=1,
+    )
+
+    max_searches: int = _field(
+        LOAD, 64, "Searches that run at once. Higher uses the engine better and slows each.", "N", ge=1
+    )
+    max_queue: int = _field(
+        LOAD, 128, "Searches that wait for a place; the next gets 429. Higher turns fewer away.", "N", ge=0
+    )
+    queue_seconds: float = _field(
+        LOAD, 30.0, "Longest wait for a place, then 429. Higher turns fewer away.", "SECONDS", gt=0
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.gpu_memory_utilization or 0) + (self.reward_gpu_memory_utilization or 0) >= 1:
+            raise ValueError("gpu_memory_utilization and reward_gpu_memory_utilization add up to 1 or more")
+        return self
+
+    @property
+    def model_name(self) -> str:
+        """The name clients use for the model."""
+        return self.served_model_name or Path(self.model).name or self.model
+
+    @property
+    def reward_model_path(self) -> str | None:
+        """Where the reward model is; None when none is to be loaded."""
+        if self.reward_model:
+            return None if self.reward_model.lower() == "none" else self.reward_model
+        return bundled(BUNDLED_REWARD_MODEL) if self.model == bundled(BUNDLED_MODEL) else None
