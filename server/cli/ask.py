@@ -63,9 +63,9 @@ def ask(parsed: argparse.Namespace) -> int:
     try:
         for chunk in _shown(_chunks(parsed, question), GrowingTree(question), console):
             _print_end(chunk, console)
-    except httpx.InvalidURL as error:
-        raise StartupError(f"--url {parsed.url!r} is not an address: {error}") from None
-    except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        raise StartupError(f"--url {parsed.url!r} is no address such as http://127.0.0.1:8000") from None
+    except httpx.TransportError as error:
         return _say(
             f"no server answers at {parsed.url} ({type(error).__name__}); start one with: espalier serve",
             EXIT_NO_SERVER,

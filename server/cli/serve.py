@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from server.cli.flags import add_flags, given_flags
 from server.configuration import load_settings
 from server.logs import configure_logging
 from server.process import listen, run
-from server.settings import Settings
+from server.vllm_backend import check_models
 
 EXIT_NOT_STARTED = 1
 
@@ -41,7 +40,8 @@ def serve(parsed: argparse.Namespace) -> int:
         StartupError: Settings that cannot work.
     """
     settings = load_settings(given_flags(parsed), os.environ, parsed.config)
-    _check_folders(settings)
+    if settings.engine == "vllm":
+        check_models(settings)
     console = Console(stderr=True, highlight=False)
     opened = listen(settings.host, settings.port)
     host, port = opened.getsockname()[:2]
@@ -79,19 +79,3 @@ class StartupLines:
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
-
-
-def _check_folders(settings: Settings) -> None:
-    """Catches the commonest mistake before anything heavy is imported. Hub names pass: they are no local paths."""
-    if settings.engine != "vllm":
-        return
-    for setting, path in (("model", settings.model), ("reward_model", settings.reward_model_path)):
-        if path and _looks_local(path) and not Path(path).is_dir():
-            raise StartupError(f"{setting}: there is no folder {path}")
-        if path and _looks_local(path) and not (Path(path) / "config.json").is_file():
-            raise StartupError(f"{setting}: the folder {path} holds no config.json, so it is no model")
-
-
-def _looks_local(path: str) -> bool:
-    """Hub names are ``owner/name``; everything else is a path."""
-    return path.startswith((".", "/", "~")) or path.count("/") != 1 or Path(path).exists()
