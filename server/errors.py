@@ -86,7 +86,7 @@ def body(message: str, type_: str, code: str, param: str | None = None) -> dict[
 def error_response(error: BaseException) -> JSONResponse:
     """The reply for any error."""
     kind = kind_of(error)
-    return JSONResponse(error_body(error), kind.status, headers=_headers(error, kind))
+    return JSONResponse(error_body(error), kind.status, headers=headers_of(error))
 
 
 def http_error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -133,7 +133,8 @@ def _is_union_member(part: object) -> bool:
     return isinstance(part, str) and (part.startswith("tag:") or "[" in part or part in {"str", "int", "bool"})
 
 
-def _headers(error: BaseException, kind: Kind) -> dict[str, str]:
+def headers_of(error: BaseException) -> dict[str, str]:
+    """The headers that go with an error: when to come back, whether to retry, how to authenticate."""
     headers: dict[str, str] = {}
     if isinstance(error, errors.Overloaded):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
@@ -141,6 +142,7 @@ def _headers(error: BaseException, kind: Kind) -> dict[str, str]:
         headers["Retry-After"] = str(RETRY_AFTER_STARTING)
     elif isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    kind = kind_of(error)
     if kind.retry is not None:
         headers["x-should-retry"] = str(kind.retry).lower()
     return headers

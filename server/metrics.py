@@ -113,7 +113,7 @@ class _SearchObserver:
     def __call__(self, event: events.Event) -> None:
         if handle := self._handlers.get(type(event)):
             handle(event)
-        if not self._news and isinstance(event, events.NodeAdded | events.AnswerFound | events.AnswerText):
+        if not self._news and _is_news(event):
             self._news = True
             self._metrics.first_progress.labels(self._strategy).observe(event.seconds)
 
@@ -186,6 +186,13 @@ class JoinedRegistries(Collector):
                 if metric.name not in seen:
                     seen.add(metric.name)
                     yield metric
+
+
+def _is_news(event: events.Event) -> bool:
+    """Whether something came from the engine. The root (node 0) is there before the first call."""
+    if isinstance(event, events.NodeAdded):
+        return event.node > 0
+    return isinstance(event, events.AnswerFound | events.AnswerText)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ class ProgressLines:
     """Turns a search's events into lines such as ``simulation 5/32 · best so far 42 (0.91) · 18 nodes``."""
 
     def __init__(self, strategy: str, total: int | None) -> None:
+        self._silent = strategy == "direct"  # its text itself is the progress
         self._unit = "simulation" if strategy in TREES else "sample"
         self._total = total
         self._nodes = 0
@@ -25,7 +26,7 @@ class ProgressLines:
         """The line for an event; None when it is no news for a reader."""
         if isinstance(event, events.NodeAdded):
             self._nodes += 1
-        if not isinstance(event, events.SimulationDone):
+        if self._silent or not isinstance(event, events.SimulationDone):
             return None
         parts = [f"{self._unit} {event.done}{f'/{self._total}' if self._total else ''}"]
         if event.best_answer is None:

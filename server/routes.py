@@ -12,7 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from mcts.errors import NotReady
 from server.chats import assign, find_preset
-from server.errors import error_body, error_response
+from server.errors import error_body, headers_of
 from server.interruption import ClientGone, disconnected, interrupted_by
 from server.listing import model_card, model_list
 from server.metrics import JoinedRegistries
@@ -133,4 +133,4 @@ def _health(runtime: Runtime, more: dict[str, Any]) -> Response:
         return JSONResponse({"status": Phase.READY.value, **more})
     phase = "unhealthy" if runtime.phase is Phase.READY else runtime.phase.value
     error = NotReady("The engine does not answer." if phase == "unhealthy" else runtime.describe())
-    return JSONResponse({"status": phase, **more, **error_body(error)}, 503, headers=error_response(error).headers)
+    return JSONResponse({"status": phase, **more, **error_body(error)}, 503, headers=headers_of(error))

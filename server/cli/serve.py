@@ -7,6 +7,7 @@ import os
 import time
 from typing import Any
 
+from prometheus_client import disable_created_metrics
 from rich.console import Console
 
 from mcts.errors import StartupError
@@ -47,6 +48,7 @@ def serve(parsed: argparse.Namespace) -> int:
     host, port = opened.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     configure_logging(settings.log_level, settings.log_format)
+    disable_created_metrics()  # one series less for each of ours, which Prometheus has no use for
     startup = StartupLines(console)
     startup(f"listening on {url}")
     app = create_app(settings, report=startup)
