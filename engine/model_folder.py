@@ -1,0 +1,90 @@
+"""What a model folder says about itself, read before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mcts.errors import StartupError
+
+Runner = Literal["generate", "pooling"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model's ``config.json`` in the parts that matter here; all empty for a model still on a hub.
+
+    Args:
+        source: The folder, or the hub id.
+        local: Whether it is a folder on this machine.
+        architecture: The first of ``architectures``.
+        dtype: What it was saved in.
+        eos_ids: End-of-sequence tokens of ``config.json`` and ``generation_config.json``.
+    """
+
+    source: str
+    local: bool
+    architecture: str = ""
+    dtype: str = ""
+    eos_ids: frozenset[int] = frozenset()
+
+
+def read_card(model: str) -> ModelCard:
+    """Reads what a model says about itself.
+
+    Raises:
+        StartupError: The folder is missing or is no model folder.
+    """
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        if _HUB_ID.fullmatch(model) and not folder.exists() and not folder.parent.is_dir():
+            return ModelCard(source=model, local=False)
+        raise StartupError(f"There is no model folder at {str(folder)!r}.")
+    config = _read(folder / "config.json")
+    if config is None:
+        raise StartupError(f"The folder {str(folder)!r} holds no config.json, so it is no model folder.")
+    generation = _read(folder / "generation_config.json") or {}
+    return ModelCard(
+        source=str(folder),
+        local=True,
+        architecture=next(iter(config.get("architectures") or []), ""),
+        dtype=str(config.get("dtype") or config.get("torch_dtype") or ""),
+        eos_ids=frozenset(_ids(config.get("eos_token_id")) | _ids(generation.get("eos_token_id"))),
+    )
+
+
+def check_runner(card: ModelCard, runner: Runner) -> None:
+    """Refuses a reward model where a generating one is needed, and the other way round.
+
+    Raises:
+        StartupError: The architecture does not fit; the message says what it is for.
+    """
+    scores = "Reward" in card.architecture or card.architecture.endswith("Classification")
+    generates = card.architecture.endswith(("ForCausalLM", "ForConditionalGeneration", "LMHeadModel"))
+    if runner == "generate" and scores:
+        raise StartupError(f"{card.source!r} is a {card.architecture}: it scores text and generates none.")
+    if runner == "pooling" and generates:
+        raise StartupError(f"{card.source!r} is a {card.architecture}: it generates text and is no reward model.")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StartupError(f"{str(path)!r} cannot be read: {error}") from error
+    if not isinstance(loaded, dict):
+        raise StartupError(f"{str(path)!r} is not a JSON object.")
+    return loaded
+
+
+def _ids(value: object) -> set[int]:
+    if isinstance(value, int):
+        return {value}
+    return {each for each in value if isinstance(each, int)} if isinstance(value, list) else set()

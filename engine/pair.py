@@ -1,0 +1,103 @@
+"""Starts and ends the engines of one server: one that generates and, when a reward model is set, one that scores."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.pooling import PoolingEngine
+from engine.settings import GPU_MEMORY_GENERATION, GPU_MEMORY_REWARD, EngineSettings
+from engine.vllm_engine import VllmEngine
+from engine.vllm_errors import all_of
+
+Phase = Literal["loading", "warming up", "ready"]
+
+Progress = Callable[[str, Phase], None]
+"""Called with ``generation`` or ``reward`` and the phase that begins."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnginePair:
+    """Two engines that share a machine. On one GPU each gets its share of the memory; see ``EngineSettings``.
+
+    Making one checks folders, configurations and tokenizers; only ``start`` loads anything heavy.
+    """
+
+    generation: VllmEngine
+    reward: PoolingEngine | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every engine's process lives."""
+        return self.generation.healthy and (self.reward is None or self.reward.healthy)
+
+    async def start(self, progress: Progress = lambda _engine, _phase: None) -> None:
+        """Loads and warms both up. Nothing keeps running when one of them fails or the start is cancelled.
+
+        On a CPU both load at once. On a GPU the second waits for the first: vLLM measures how much memory is free while
+        it loads, and would take the other's for its own.
+
+        Raises:
+            StartupError: An engine cannot start; one line says why.
+        """
+        parts = [_bring_up("generation", self.generation, progress)]
+        if self.reward is not None:
+            parts.append(_bring_up("reward", self.reward, progress))
+        try:
+            if await asyncio.to_thread(_has_gpu):
+                for part in parts:
+                    await part
+            else:
+                await all_of(parts)
+        except BaseException:
+            for part in parts:
+                part.close()
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Ends both. Closing twice does nothing."""
+        await all_of(engine.close() for engine in (self.generation, self.reward) if engine is not None)
+
+
+def make_engines(
+    generation: EngineSettings, reward: EngineSettings | None = None, step_tag: str = "<extra_0>"
+) -> EnginePair:
+    """The engines for these settings, not started.
+
+    Args:
+        generation: The model that writes.
+        reward: The process reward model; None for none.
+        step_tag: Where the reward model's scores are read; its convention says.
+
+    Raises:
+        StartupError: A folder is missing or holds the wrong kind of model.
+    """
+    if reward is None:
+        return EnginePair(VllmEngine(generation))
+    writes = dataclasses.replace(generation, gpu_memory=generation.gpu_memory or GPU_MEMORY_GENERATION)
+    scores = dataclasses.replace(reward, gpu_memory=reward.gpu_memory or GPU_MEMORY_REWARD)
+    return EnginePair(VllmEngine(writes), PoolingEngine(scores, step_tag))
+
+
+async def _bring_up(name: str, engine: VllmEngine | PoolingEngine, progress: Progress) -> None:
+    progress(name, "loading")
+    await engine.start()
+    progress(name, "warming up")
+    await engine.warm_up()
+    progress(name, "ready")
+
+
+def _has_gpu() -> bool:
+    """Whether vLLM will run on something other than the CPU; False when it is not installed, which start reports."""
+    from engine import environment
+
+    environment.prepare(offline=False)
+    try:
+        from vllm.platforms import current_platform
+    except ImportError:
+        return False
+    return not current_platform.is_cpu()

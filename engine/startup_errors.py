@@ -1,0 +1,65 @@
+"""Turns what vLLM says when it does not start into one line that tells the operator what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mcts.errors import StartupError
+
+_MEMORY = (
+    "available memory on node",
+    "no available memory",
+    "kv cache is needed",
+    "larger than the available kv cache",
+    "out of memory",
+    "free memory on device",
+    "not enough memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "can't allocate memory",
+)
+_ERROR_LINE = re.compile(r"^(?:\([^)]*\) )*(?:\w+ \S+ \S+ \[[^\]]*\] )?([A-Za-z_][\w.]*(?:Error|Exception)): (.+)$")
+_NOT_THE_CAUSE = ("engine core initialization failed", "worker failed with error", "workerproc initialization failed")
+_LONGEST = 400
+
+
+def missing_package(error: ImportError) -> StartupError:
+    """The error for a package that is not installed."""
+    name = (error.name or "vllm").partition(".")[0]
+    return StartupError(
+        f"The package {name!r} is not installed, so no engine can run in this process. "
+        "Install 'espalier[cpu]' or 'espalier[gpu]', or point the server to remote engines."
+    )
+
+
+def explain(model: str, error: BaseException, log: Path | None) -> StartupError:
+    """The error for an engine that failed to start.
+
+    Args:
+        model: Which model.
+        error: What the start raised in this process.
+        log: Where the engine's own process wrote; its last error is the cause when there is one.
+    """
+    message = _last_error(log) or _one_line(str(error)) or type(error).__name__
+    lowered = message.lower()
+    where = f" vLLM's own log is in {log}." if log is not None else ""
+    if any(sign in lowered for sign in _MEMORY):
+        advice = "Lower the cache (kv_cache_gib, gpu_memory) or max_model_len, or free memory."
+        return StartupError(f"Not enough memory for the model {model!r}: {message} {advice}{where}")
+    if not _last_error(log) and "-9" in str(error):
+        return StartupError(f"The engine of {model!r} was killed while it started: most likely memory ran out.{where}")
+    return StartupError(f"The model {model!r} does not start: {message}{where}")
+
+
+def _last_error(log: Path | None) -> str:
+    """The last exception in the log that is a cause and not its echo; empty when there is none."""
+    if log is None or not log.is_file():
+        return ""
+    found = [match[2] for line in log.read_text(errors="replace").splitlines() if (match := _ERROR_LINE.match(line))]
+    causes = [each for each in found if not each.lower().startswith(_NOT_THE_CAUSE)]
+    return _one_line(causes[-1]) if causes else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST]

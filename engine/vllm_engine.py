@@ -1,0 +1,126 @@
+"""The real ``Engine``: vLLM's ``AsyncLLM``, driven by token ids. Its continuous batching is the only batching."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from engine.replies import Assembler, read_output
+from engine.sampling import is_greedy, sampling_params
+from engine.settings import EngineInfo, EngineSettings
+from engine.tokenizer import HFTokenizer, load_tokenizer
+from engine.transcript import Transcript
+from engine.vllm_errors import all_of, engine_errors
+from engine.vllm_process import VllmProcess
+from mcts.errors import PromptTooLong
+from mcts.ports import Continuation, SampleRequest
+
+WARM_UP_TOKENS = 8
+
+
+class VllmEngine:
+    """Implements ``ports.Engine``. Cancelling a call aborts it in the engine.
+
+    Args:
+        settings: How to start it.
+        tokenizer: Loaded already; None loads the model's own.
+
+    Raises:
+        StartupError: The model folder is missing, is no model, or does not generate text.
+    """
+
+    def __init__(self, settings: EngineSettings, tokenizer: HFTokenizer | None = None) -> None:
+        self.process = VllmProcess(settings, "generate", lambda: {"enable_prefix_caching": True})
+        self.tokenizer = tokenizer or load_tokenizer(settings.model)
+        self._numbers = itertools.count()
+
+    @property
+    def info(self) -> EngineInfo:
+        """Facts about the running engine."""
+        return self.process.info
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the engine's process lives."""
+        return self.process.healthy
+
+    async def start(self) -> None:
+        """Loads the model.
+
+        Raises:
+            StartupError: The engine cannot start; one line says why.
+        """
+        await self.process.start()
+
+    async def warm_up(self) -> None:
+        """Runs one small batch, so that the first request does not pay for kernels that are made on first use."""
+        prefix = tuple(self.tokenizer.encode("1 + 1 =")) or (0,)
+        await self.sample(SampleRequest(prefix, n=2, max_tokens=WARM_UP_TOKENS, seed=0, top_logprobs=5))
+
+    async def close(self) -> None:
+        """Ends the engine. Closing twice does nothing."""
+        await self.process.close()
+
+    async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
+        """Draws ``request.n`` continuations, in the order of their seeds. Cancelling the task aborts them.
+
+        Raises:
+            PromptTooLong: The prefix leaves no room for a token.
+            InvalidRequest: vLLM refuses a sampling parameter.
+            EngineCallFailed: This call failed.
+            EngineDead: The engine is gone.
+        """
+        self._check_length(request)
+        if request.n == 1 or not is_greedy(request):
+            return await self._draw(request, request.n)
+        draws = await all_of(self._draw(request, 1) for _ in range(request.n))  # vLLM refuses n > 1 without chance
+        return [draw[0] for draw in draws]
+
+    async def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:
+        """Draws one continuation piece by piece. Closing the iterator aborts.
+
+        Raises:
+            PromptTooLong: The prefix leaves no room for a token.
+            InvalidRequest: vLLM refuses a sampling parameter.
+            EngineCallFailed: This call failed.
+            EngineDead: The engine is gone.
+        """
+        self._check_length(request)
+        assembler = Assembler(request, self._transcript(request), self.info.eos_ids)
+        async with engine_errors(self.process), aclosing(self._outputs(request, 1, stream=True)) as outputs:
+            async for reply in outputs:
+                (output,) = reply.outputs
+                assembler.add(output.token_ids, output.logprobs)
+                cached = reply.num_cached_tokens or 0
+                if output.finish_reason is not None:
+                    yield assembler.last(output.finish_reason, output.stop_reason, cached)
+                elif (piece := assembler.piece(cached)) is not None:
+                    yield piece
+
+    async def _draw(self, request: SampleRequest, n: int) -> list[Continuation]:
+        async with engine_errors(self.process), aclosing(self._outputs(request, n, stream=False)) as outputs:
+            replies = [reply async for reply in outputs]
+            reply = replies[-1]
+            cached, eos = reply.num_cached_tokens or 0, self.info.eos_ids
+            return [
+                read_output(request, self._transcript(request), output, cached, eos)
+                for output in sorted(reply.outputs, key=lambda output: int(output.index))
+            ]
+
+    def _outputs(self, request: SampleRequest, n: int, *, stream: bool) -> Any:
+        from vllm.inputs.engine import tokens_input
+
+        name = f"{request.search_id or 'call'}-{next(self._numbers)}"
+        params = sampling_params(request, n=n, stream=stream)
+        return self.process.llm.generate(tokens_input(list(request.prefix)), params, name)
+
+    def _transcript(self, request: SampleRequest) -> Transcript:
+        skip_special = request.sampling.skip_special_tokens
+        return Transcript(self.tokenizer, request.prefix, skip_special=skip_special)
+
+    def _check_length(self, request: SampleRequest) -> None:
+        limit = self.info.max_model_len
+        if len(request.prefix) >= limit:
+            raise PromptTooLong(f"The prompt has {len(request.prefix)} tokens; this model reads and writes {limit}.")

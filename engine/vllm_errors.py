@@ -1,0 +1,62 @@
+"""vLLM's exceptions as this project's: the request's fault, this call's, or the end of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from mcts.errors import EngineCallFailed, EngineDead, EspalierError, InvalidRequest, RewardCallFailed, RewardDead
+
+if TYPE_CHECKING:
+    from engine.vllm_process import VllmProcess
+
+T = TypeVar("T")
+
+LONGEST_REASON = 200
+"""Characters of a foreign message that are passed on."""
+
+
+@asynccontextmanager
+async def engine_errors(process: VllmProcess) -> AsyncIterator[None]:
+    """Translates what a call to an engine raises; what is this project's already stays.
+
+    Raises:
+        InvalidRequest: vLLM refuses the request.
+        EngineCallFailed, RewardCallFailed: This call failed, of an engine that generates or scores.
+        EngineDead, RewardDead: The engine is gone.
+    """
+    try:
+        yield
+    except EspalierError:
+        raise
+    except Exception as error:
+        raise _translated(error, process) from error
+
+
+def _translated(error: Exception, process: VllmProcess) -> EspalierError:
+    from vllm.exceptions import VLLMClientError
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    scores = process.runner == "pooling"
+    name = "reward engine" if scores else "engine"
+    if isinstance(error, EngineDeadError) or not process.healthy:
+        message = f"The {name} is gone."
+        return RewardDead(message) if scores else EngineDead(message)
+    cause = error.__cause__ or error
+    reason = " ".join(str(cause).split())[:LONGEST_REASON] or type(cause).__name__
+    if isinstance(error, VLLMClientError):
+        return InvalidRequest(reason, getattr(error, "parameter", None))
+    message = f"A call to the {name} failed: {reason}"
+    return RewardCallFailed(message) if scores else EngineCallFailed(message)
+
+
+async def all_of(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
+    """Runs all calls at once and gives their results in order. The first error cancels the rest and is raised bare."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]
