@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mcts.tree import Node, State, Tree
 
 ChildScore = Callable[[Node], float]
+Widenable = Callable[[Node], bool]
 Scorer = Callable[[Tree, Node], ChildScore]
 """Given the tree and a parent, how desirable each of its children is; the highest is chosen, the first among equals."""
 
@@ -73,7 +74,30 @@ def _known_value(parent: Node, child: Node) -> float:
     return child.value if child.visits else parent.value
 
 
-def descend(tree: Tree, start: Node, scorer: Scorer, branch: int) -> Node | None:
+def progressive_widening(exponent: float, branch: int) -> Widenable:
+    """Tells when an expanded node has been visited so often that it should be given further branches.
+
+    Progressive widening (Coulom 2007; Chaslot et al. 2008): a node of ``N`` visits, those in flight included, may have
+    drawn ``branch · (N / branch) ^ exponent`` continuations. With exponent 0.5 it gets its second set of branches at
+    ``4 · branch`` visits, its third at ``9 · branch``.
+
+    Args:
+        exponent: 0 to 1. 0 never widens; higher values make trees wider and less deep.
+        branch: Continuations of one expansion, at least 1.
+    """
+
+    def widenable(node: Node) -> bool:
+        visits = node.visits + node.in_flight
+        return node.drawn + branch <= branch * math.pow(visits / branch, exponent)
+
+    return widenable if exponent > 0 else _never
+
+
+def _never(_: Node) -> bool:
+    return False
+
+
+def descend(tree: Tree, start: Node, scorer: Scorer, branch: int, widenable: Widenable = _never) -> Node | None:
     """Walks from a node to the leaf that the next simulation should grow.
 
     Exhausted subtrees are passed over. Where the best child leads only to leaves that others are expanding, the
@@ -85,9 +109,11 @@ def descend(tree: Tree, start: Node, scorer: Scorer, branch: int) -> Node | None
         start: Where to begin, usually the root.
         scorer: How children are compared.
         branch: Continuations that a leaf is to have.
+        widenable: Whether an expanded node met on the way should be given more branches instead.
 
     Returns:
-        A fresh leaf; None on a collision (everything selectable is being expanded) or when nothing is left.
+        A fresh leaf, or an expanded node to be widened. None on a collision (everything selectable is being
+        expanded) or when nothing is left.
     """
     node = start
     if node.exhausted or node.state is State.EXPANDING:
@@ -97,11 +123,13 @@ def descend(tree: Tree, start: Node, scorer: Scorer, branch: int) -> Node | None
             return node
         tree.expand(node)
         tree.finish_expansion(node)
+    elif widenable(node):
+        return node
     choices = [child for child in node.children.values() if not child.exhausted and child.state is not State.EXPANDING]
     score = scorer(tree, node)
     while choices:
         best = max(choices, key=score)
-        leaf = descend(tree, best, scorer, branch)
+        leaf = descend(tree, best, scorer, branch, widenable)
         if leaf is not None:
             return leaf
         choices.remove(best)

@@ -57,6 +57,7 @@ class Node:
     in_flight: int = 0
     children: dict[StepKey, Node] = field(default_factory=dict)
     rollouts: list[Rollout] = field(default_factory=list)
+    drawn: int = 0  # continuations that began here, equal ones included
     open_children: int = 0  # children that are not exhausted
     exhausted: bool = False  # nothing below can be expanded any more
     prior_sum: float = 0.0  # over the children
@@ -146,6 +147,7 @@ class Tree:
         Their visits and rewards are those of the rollouts and have long been counted above.
         """
         leaf.state = State.EXPANDED
+        leaf.drawn += len(leaf.rollouts)
         groups: dict[StepKey, list[Rollout]] = {}
         for rollout in leaf.rollouts:
             groups.setdefault(step_key(rollout.steps[0]), []).append(rollout)

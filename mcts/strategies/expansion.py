@@ -30,10 +30,12 @@ async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step,
         EngineError: A call failed for good.
     """
     prefix = growth.prefix(leaf.steps())
+    purpose = f"expand/{leaf.drawn}"  # drawing again from the same node must not repeat its text
+    leaf.drawn += missing
     if growth.options.expansion == "top_tokens":
         drawn = await _from_top_tokens(growth, leaf, prefix, missing)
     else:
-        drawn = await _sampled(growth, prefix, missing)
+        drawn = await _sampled(growth, prefix, missing, purpose)
     if drawn is None:
         return None
     if growth.options.one_step:
@@ -42,10 +44,10 @@ async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step,
     return [growth.options.step.split(one) for one in drawn]
 
 
-async def _sampled(growth: Growth, prefix: tuple[int, ...], n: int) -> list[Continuation] | None:
+async def _sampled(growth: Growth, prefix: tuple[int, ...], n: int, purpose: str) -> list[Continuation] | None:
     delimiters, limit = _bounds(growth, prefix)
     calls = growth.search.calls
-    return list(await calls.sample(prefix, "expand", n=n, max_tokens=limit, delimiters=delimiters)) or None
+    return list(await calls.sample(prefix, purpose, n=n, max_tokens=limit, delimiters=delimiters)) or None
 
 
 def _bounds(growth: Growth, prefix: tuple[int, ...], used: int = 0) -> tuple[tuple[str, ...], int]:
@@ -71,21 +73,22 @@ async def _past_blank(growth: Growth, prefix: tuple[int, ...], drawn: Continuati
 
 
 async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], n: int) -> list[Continuation] | None:
-    """Starts a branch from each of the likeliest next tokens that no kept rollout starts with.
+    """Starts a branch from each of the likeliest next tokens that no child or kept rollout starts with.
 
     One call of one token ranks them. Each branch then begins with a call that may only draw its token, so the engine
     itself tells the token's text, its log-probability and whether it ends the answer, and goes on from there.
     """
     calls = growth.search.calls
-    taken = {rollout.steps[0].token_ids[0] for rollout in leaf.rollouts if rollout.steps[0].token_ids}
+    begun_with = [rollout.steps[0].token_ids for rollout in leaf.rollouts] + [tokens for tokens, _ in leaf.children]
+    taken = {tokens[0] for tokens in begun_with if tokens}
     ranked = await calls.sample(prefix, "rank", max_tokens=1, top_logprobs=min(20, n + len(taken)))
     if not ranked:
         return None
     top = zip(ranked[0].top_ids[0].tolist(), ranked[0].top_logprobs[0].tolist(), strict=True)
     likeliest = [token for token, logprob in top if token not in taken and token != NO_TOKEN and logprob > -math.inf]
     started = await together(_started(growth, calls, prefix, token) for token in likeliest[:n])
-    begun = [one for one in started if one is not None]
-    return begun if begun or not likeliest else None
+    found = [one for one in started if one is not None]
+    return found if found or not likeliest else None
 
 
 async def _started(growth: Growth, calls: Calls, prefix: tuple[int, ...], token: int) -> Continuation | None:

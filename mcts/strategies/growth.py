@@ -54,6 +54,8 @@ class UctOptions:
         expansion: ``sample`` draws the continuations; ``top_tokens`` starts them from the likeliest next tokens.
         joint: Whether expansion and rollout are one call whose rollouts are kept for reuse. Without, children are
             sampled step by step and one of them is rolled out, as in textbook UCT.
+        widening: Exponent of progressive widening, 0 to 1: nodes visited often are given further branches, and so is
+            the root when nothing else is left to expand. Higher values make trees wider; 0 expands every node once.
         reflection: Phrase for second thoughts about finished answers; None for none.
         vote: How the answer is picked.
     """
@@ -68,6 +70,7 @@ class UctOptions:
     rollout: Literal["full", "none"] = "full"
     expansion: Literal["sample", "top_tokens"] = "sample"
     joint: bool = True
+    widening: float = 0.5
     reflection: Reflection | None = None
     vote: VoteRule = "weighted"
 
@@ -76,13 +79,15 @@ class UctOptions:
         require_between(self.branch, 1, MOST_BRANCHES, "search.branch")
         require_between(self.max_depth, 1, MOST_DEPTH, "search.max_depth")
         require_between(self.exploration, 0, MOST_EXPLORATION, "search.exploration")
+        require_between(self.widening, 0, 1, "search.widening")
         require(self.selection in ("ucb1", "puct"), "search.selection must be ucb1 or puct.", "search.selection")
         require(self.rollout in ("full", "none"), "search.rollout must be full or none.", "search.rollout")
         known = self.expansion in ("sample", "top_tokens")
         require(known, "search.expansion must be sample or top_tokens.", "search.expansion")
         require(self.vote in VOTES, f"search.vote must be one of {', '.join(VOTES)}.", "search.vote")
-        paired = self.joint or self.rollout == "full"
-        require(paired, "Separate expansion needs full rollouts.", "search.rollout")
+        if not self.joint:
+            require(self.rollout == "full", "Separate expansion needs full rollouts.", "search.rollout")
+            require(self.widening == 0, "Separate expansion does not widen.", "search.widening")
 
     @property
     def one_step(self) -> bool:

@@ -31,6 +31,7 @@ MARCO_O1 = UctOptions(
     normalize=False,
     selection="ucb1",
     joint=False,
+    widening=0,
     vote="max_value",  # our choice: the released code stops at a known answer
 )
 """The reference preset, still without its reflection: the phrase must first be written in the model's tokens."""

@@ -13,6 +13,9 @@ from mcts.tree import Node, State
 async def simulate(growth: Growth, leaf: Node) -> bool:
     """Expands and rolls out in one go: the leaf gets the continuations it lacks, each of them one visit.
 
+    A node that has its children already is widened: it gets another ``branch`` continuations, and others may pass
+    through it meanwhile.
+
     The first step of each continuation becomes a child; what follows is that child's rollout, kept so that a later
     expansion along it needs no call. With ``rollout="none"`` a continuation is a single step.
 
@@ -23,14 +26,16 @@ async def simulate(growth: Growth, leaf: Node) -> bool:
         EngineError, RewardError: A call failed for good. The leaf is then as it was before.
     """
     tree, search = growth.tree, growth.search
+    widened = leaf.state is State.EXPANDED
     missing = growth.options.branch - len(leaf.rollouts)
-    with tree.claimed(leaf, missing):
+    with tree.in_flight(leaf, missing) if widened else tree.claimed(leaf, missing):
         tails = await branches(growth, leaf, missing)
         if tails is None:
             return False
         paths = [search.path((*leaf.steps(), *tail), scored_from=leaf.depth) for tail in tails]
         scores = await search.score(paths, leaf.number)
-        tree.expand(leaf)
+        if not widened:
+            tree.expand(leaf)
         for tail, path, score in zip(tails, paths, scores, strict=True):
             last = growth.attach(leaf, tail, score.value)
             _consider(growth, path, score, (*leaf.steps(), *tail), last)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mcts.budget import StopReason
 from mcts.errors import InvalidRequest
 from mcts.events import Collision
 from mcts.ports import PathScore
 from mcts.result import SearchResult, Task
 from mcts.search import Search
-from mcts.selection import Scorer, descend, puct, ucb1
+from mcts.selection import descend, progressive_widening, puct, ucb1
 from mcts.strategies.growth import Growth, UctOptions
 from mcts.strategies.simulation import simulate, simulate_separately
 from mcts.strategy import Ports
-from mcts.tree import Tree
+from mcts.tree import Node, Tree
 
 
 async def uct(task: Task, ports: Ports, options: UctOptions, name: str = "uct") -> SearchResult:
@@ -29,8 +31,10 @@ async def uct(task: Task, ports: Ports, options: UctOptions, name: str = "uct") 
     tree = Tree(options.max_depth, task.max_tokens, search.node_added)
     growth = Growth(search, tree, options)
 
+    select = _selection(growth)
+
     async def work() -> None:
-        await _simulations(growth)
+        await _simulations(growth, select)
 
     with search.announced():
         search.node_added(tree.root)
@@ -39,14 +43,13 @@ async def uct(task: Task, ports: Ports, options: UctOptions, name: str = "uct") 
         return await search.result(options.vote, tree)
 
 
-async def _simulations(growth: Growth) -> None:
+async def _simulations(growth: Growth, select: Callable[[], Node | None]) -> None:
     """Runs simulations one after the other until a limit is met. ``width`` of these run side by side."""
-    search, tree, options = growth.search, growth.tree, growth.options
-    scorer = _scorer(options)
-    simulation = simulate if options.joint else simulate_separately
+    search = growth.search
+    simulation = simulate if growth.options.joint else simulate_separately
     while search.meter.simulations_left and search.failure is None:
-        leaf = descend(tree, tree.root, scorer, options.branch if options.joint else 1)
-        if leaf is None and tree.root.exhausted and not tree.root.in_flight:
+        leaf = select()
+        if leaf is None and not growth.tree.root.in_flight:
             search.reason = search.reason or StopReason.EXHAUSTED
             return
         if leaf is None:
@@ -63,9 +66,26 @@ async def _simulations(growth: Growth) -> None:
             growth.news.tell()
 
 
-def _scorer(options: UctOptions) -> Scorer:
+def _selection(growth: Growth) -> Callable[[], Node | None]:
+    """How the next leaf is chosen."""
+    tree, options = growth.tree, growth.options
     rule = puct if options.selection == "puct" else ucb1
-    return rule(options.exploration, normalize=options.normalize)
+    scorer = rule(options.exploration, normalize=options.normalize)
+    widenable = progressive_widening(options.widening, options.branch)
+    branch = options.branch if options.joint else 1
+    nodes_before_widening = 0
+
+    def select() -> Node | None:
+        nonlocal nodes_before_widening
+        leaf = descend(tree, tree.root, scorer, branch, widenable)
+        if leaf is not None or tree.root.in_flight or not options.widening:
+            return leaf
+        if len(tree.nodes) == nodes_before_widening:
+            return None  # the root was widened and nothing new came of it
+        nodes_before_widening = len(tree.nodes)
+        return tree.root
+
+    return select
 
 
 def _fall_back_on_beginnings(growth: Growth) -> None:
