@@ -8,7 +8,6 @@ from mcts.calls import Calls
 from mcts.ports import NO_TOKEN, Continuation, Finish, Step
 from mcts.steps import ENDED, joined
 from mcts.strategies.growth import Growth
-from mcts.together import together
 from mcts.tree import Node
 
 MOST_BLANK_CALLS = 2
@@ -39,7 +38,7 @@ async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step,
     if drawn is None:
         return None
     if growth.options.one_step:
-        drawn = await together(_past_blank(growth, prefix, one) for one in drawn)
+        drawn = await growth.together(_past_blank(growth, prefix, one) for one in drawn)
         drawn = [one for one in drawn if one.text.strip() or one.finish in ENDED]
     return [growth.options.step.split(one) for one in drawn]
 
@@ -86,7 +85,7 @@ async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], 
         return None
     top = zip(ranked[0].top_ids[0].tolist(), ranked[0].top_logprobs[0].tolist(), strict=True)
     likeliest = [token for token, logprob in top if token not in taken and token != NO_TOKEN and logprob > -math.inf]
-    started = await together(_started(growth, calls, prefix, token) for token in likeliest[:n])
+    started = await growth.together(_started(growth, calls, prefix, token) for token in likeliest[:n])
     found = [one for one in started if one is not None]
     return found if found or not likeliest else None
 

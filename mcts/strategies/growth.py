@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from mcts.calls import News
 from mcts.events import BackedUp
@@ -11,8 +12,11 @@ from mcts.options import require, require_between
 from mcts.ports import Step
 from mcts.search import Search
 from mcts.steps import StepRule, open_ended
+from mcts.together import together
 from mcts.tree import Node, Rollout, Tree
 from mcts.votes import VOTES, VoteRule
+
+Result = TypeVar("Result")
 
 MOST_WIDTH = 256
 MOST_BRANCHES = 20  # engines report at most that many likeliest tokens
@@ -42,7 +46,7 @@ class UctOptions:
 
     Args:
         width: Simulations in flight, 1 to 256. Higher values are faster and choose with less knowledge; 1 is exactly
-            reproducible.
+            reproducible, since then each call waits for the one before.
         branch: Continuations that an expanded leaf has, 1 to 20. Higher values make trees wider and each simulation
             dearer.
         max_depth: Edges from the root at which a path is no longer expanded, 1 to 512.
@@ -104,6 +108,13 @@ class Growth:
     options: UctOptions
     news: News = field(default_factory=News)  # told whenever other leaves may have become selectable
     reflected: set[tuple[int, ...]] = field(default_factory=set)  # finished paths thought over already
+
+    async def together(self, calls: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+        """Runs the calls of one simulation: at once, but one after the other in a search of width 1.
+
+        At once, the order of replies would decide who gets the last tokens of a budget.
+        """
+        return await together(calls, at_once=self.options.width > 1)
 
     def prefix(self, steps: tuple[Step, ...]) -> tuple[int, ...]:
         """Token ids of the prompt and of steps that are to be continued."""

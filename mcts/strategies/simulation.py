@@ -6,7 +6,6 @@ from mcts.ports import Path, PathScore, Step
 from mcts.strategies.expansion import branches
 from mcts.strategies.growth import Growth
 from mcts.strategies.reflection import reflect
-from mcts.together import together
 from mcts.tree import Node, State
 
 
@@ -42,7 +41,7 @@ async def simulate(growth: Growth, leaf: Node) -> bool:
         tree.finish_expansion(leaf)
     growth.news.tell()
     finished = [tail for tail, path in zip(tails, paths, strict=True) if path.finished]
-    await together(reflect(growth, leaf, tail) for tail in finished)
+    await growth.together(reflect(growth, leaf, tail) for tail in finished)
     return True
 
 
@@ -72,7 +71,7 @@ async def simulate_separately(growth: Growth, leaf: Node) -> bool:
         children = list({tree.child(leaf, tail[0]).number: tree.child(leaf, tail[0]) for tail in tails}.values())
         tree.finish_expansion(leaf)
     ended = [child for child in children if child.state is State.TERMINAL]
-    await together(_settle(growth, child, child.steps(), child.depth - 1) for child in ended)
+    await growth.together(_settle(growth, child, child.steps(), child.depth - 1) for child in ended)
     fresh = next((child for child in children if child.state is State.FRESH), None)
     return fresh is None or await _roll_out(growth, fresh)
 
