@@ -103,16 +103,22 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unexpected)
 
 
-def invalid(faults: Sequence[Mapping[str, Any]], prefix: tuple[str, ...] = ()) -> errors.InvalidRequest:
-    """One error for pydantic's list of faults: at most ten are named, the first names ``param``."""
-    lines = [_fault_line(fault, prefix) for fault in faults[:MAX_DETAILS]]
+def invalid(faults: Sequence[Mapping[str, Any]], given: object, prefix: str = "") -> errors.InvalidRequest:
+    """One error for pydantic's list of faults: at most ten are named, the first names ``param``.
+
+    Args:
+        faults: As pydantic lists them.
+        given: What was validated; tells the client's names in a location from pydantic's names of union members.
+        prefix: Dotted name of ``given``; empty for the whole body.
+    """
+    lines = list(dict.fromkeys(_fault_line(fault, given, prefix) for fault in faults[:MAX_DETAILS]))
     if len(faults) > MAX_DETAILS:
         lines.append(f"and {len(faults) - MAX_DETAILS} more")
-    return errors.InvalidRequest("; ".join(lines), _dotted(faults[0], prefix) or None)
+    return errors.InvalidRequest("; ".join(lines), _dotted(faults[0], given, prefix) or None)
 
 
-def _fault_line(fault: Mapping[str, Any], prefix: tuple[str, ...]) -> str:
-    name, message = _dotted(fault, prefix), str(fault["msg"]).removeprefix("Value error, ")
+def _fault_line(fault: Mapping[str, Any], given: object, prefix: str) -> str:
+    name, message = _dotted(fault, given, prefix), str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = "this field is not known here"
     elif fault["type"] == "json_invalid":
@@ -120,17 +126,33 @@ def _fault_line(fault: Mapping[str, Any], prefix: tuple[str, ...]) -> str:
     return f"{name[:MAX_QUOTE]}: {message[:MAX_QUOTE]}" if name else message[:MAX_QUOTE]
 
 
-def _dotted(fault: Mapping[str, Any], prefix: tuple[str, ...]) -> str:
-    """The field's name as the client wrote it, without pydantic's names of union members."""
-    loc = [part for part in fault["loc"] if part != "body"]
+def _dotted(fault: Mapping[str, Any], given: object, prefix: str) -> str:
+    """The field's name as the client wrote it."""
     if fault["type"] == "json_invalid":
-        loc = []
-    return ".".join(str(part)[:MAX_QUOTE] for part in (*prefix, *loc) if not _is_union_member(part))
+        return ""
+    names: list[str] = [prefix] if prefix else []
+    at = given
+    for place, part in enumerate(fault["loc"]):
+        if place == 0 and part == "body":
+            continue
+        if _leads_on(at, part):
+            at = at[part]  # type: ignore[index]
+        elif fault["type"] != "missing" or place < len(fault["loc"]) - 1:
+            continue  # pydantic's name of a union member, such as ``list[TextPart]``
+        names.append(str(part)[:MAX_QUOTE])
+    context = fault.get("ctx", {})
+    if fault["type"] == "union_tag_invalid":
+        names.append(str(context["discriminator"]).strip("'"))
+    if named := context.get("field"):
+        names.append(str(named))
+    return ".".join(names)
 
 
-def _is_union_member(part: object) -> bool:
-    """Pydantic puts names such as ``list[TextPart]`` or ``tag:uct`` into locations; no field is called so."""
-    return isinstance(part, str) and (part.startswith("tag:") or "[" in part or part in {"str", "int", "bool"})
+def _leads_on(at: object, part: object) -> bool:
+    """Whether ``part`` is a key or index of what the client sent."""
+    if isinstance(at, Mapping):
+        return part in at
+    return isinstance(at, list) and isinstance(part, int) and part < len(at)
 
 
 def headers_of(error: BaseException) -> dict[str, str]:
@@ -169,7 +191,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    return error_response(invalid(error.errors()))
+    return error_response(invalid(error.errors(), error.body))
 
 
 async def _on_unexpected(_: Request, error: Exception) -> Response:

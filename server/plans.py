@@ -77,7 +77,7 @@ def make_plan(asked: Search | None, preset: Preset, effort: str | None, settings
     try:
         search = _named.validate_python(merged).model_dump(exclude_none=True)
     except ValidationError as error:
-        raise invalid(error.errors(), ("search",)) from None
+        raise invalid(error.errors(), merged, "search") from None
     _fill(search, settings, backend.rewards)
     _scale(search, given, effort)
     _cap(search, given, settings)

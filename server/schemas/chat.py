@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from server.schemas.common import Request, Text
+from server.schemas.common import Request, Text, at_field
 from server.schemas.sampling import SamplingFields
 from server.schemas.search import EXAMPLES, Search
 
@@ -84,7 +84,7 @@ class ChatMessage(Request):
     @model_validator(mode="after")
     def _has_content(self) -> ChatMessage:
         if self.content is None and self.role != "assistant":
-            raise ValueError("content is missing")
+            raise at_field("content", "is missing")
         return self
 
     @property
@@ -153,17 +153,17 @@ class ChatRequest(SamplingFields):
             return data
         for name in REFUSED.keys() & data.keys():
             if data[name] is not None and data[name] not in _HARMLESS.get(name, ()):
-                raise ValueError(f"{name}: {REFUSED[name]}")
+                raise at_field(name, REFUSED[name])
         return {name: value for name, value in data.items() if name not in REFUSED}
 
     @model_validator(mode="after")
     def _consistent(self) -> ChatRequest:
         if self.stream_options and not self.stream:
-            raise ValueError("stream_options: needs stream")
+            raise at_field("stream_options", "needs stream")
         if self.top_logprobs and not self.logprobs:
-            raise ValueError("top_logprobs: needs logprobs")
+            raise at_field("top_logprobs", "needs logprobs")
         if all(message.role != "user" for message in self.messages):
-            raise ValueError("messages: at least one must be the user's")
+            raise at_field("messages", "at least one must be the user's")
         if self.continue_final_message and self.messages[-1].role != "assistant":
-            raise ValueError("continue_final_message: the last message must be the assistant's")
+            raise at_field("continue_final_message", "the last message must be the assistant's")
         return self

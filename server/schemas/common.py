@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
 
 
 def _valid_unicode(text: str) -> str:
@@ -17,6 +18,11 @@ def _valid_unicode(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_valid_unicode)]
 """A string that can be encoded. JSON escapes can spell lone surrogates, which no tokenizer accepts."""
+
+
+def at_field(field: str, message: str) -> PydanticCustomError:
+    """The error for one field of an object that only the whole object can judge."""
+    return PydanticCustomError("field", "{message}", {"field": field, "message": message})
 
 
 class Request(BaseModel):

@@ -101,7 +101,9 @@ def settings(**changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def serving(engine: ScriptedEngine | None = None, load: Loader | None = None, **changes: Any) -> AsyncIterator[Service]:
+async def serving(
+    engine: ScriptedEngine | None = None, load: Loader | None = None, **changes: Any
+) -> AsyncIterator[Service]:
     """A server in this process, without a socket. ``changes`` are settings; ``made`` replaces the backend."""
     engine = engine or ScriptedEngine()
     made = changes.pop("made", None) or backend(engine)

@@ -1,0 +1,140 @@
+"""What runs for a request: precedence of request, preset, effort and settings; caps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from engine.scripted import ScriptedEngine
+from mcts.errors import InvalidRequest
+from mcts.strategies import STRATEGIES
+from mcts.strategies.marco_o1 import MARCO_O1
+from reward.registry import build_rewards
+from server.plans import Plan, make_plan
+from server.presets import PRESETS, Preset, served_presets
+from server.schemas.search import Search
+from tests.server.service import backend, settings
+
+SEARCH: TypeAdapter[Any] = TypeAdapter(Search)
+BY_NAME = {preset.name: preset for preset in PRESETS}
+
+
+def plan(search: dict[str, Any] | None = None, preset: str = "uct", effort: str | None = None, **changes: Any) -> Plan:
+    """The plan for a request."""
+    asked = None if search is None else SEARCH.validate_python(search)
+    defaults = {"default_simulations": 32, "default_samples": 16}
+    return make_plan(asked, BY_NAME[preset], effort, settings(**defaults | changes), backend(ScriptedEngine()))
+
+
+def test_the_server_fills_what_nobody_says() -> None:
+    """Without a word from the client the settings decide."""
+    made = plan(default_seconds=12.5)
+    assert (made.strategy, made.budget.simulations, made.budget.seconds) == ("uct", 32, 12.5)
+    assert made.reward == "prm"
+    assert made.options == STRATEGIES["uct"].defaults
+
+
+def test_confidence_scores_where_no_reward_model_is_loaded() -> None:
+    """The default reward falls back on the model's own confidence."""
+    made = make_plan(None, BY_NAME["uct"], None, settings(), backend(ScriptedEngine(), rewards=build_rewards()))
+    assert made.reward == "confidence"
+
+
+def test_a_partial_search_changes_the_preset() -> None:
+    """Fields without a strategy merge over the preset, budgets field by field."""
+    made = plan({"budget": {"tokens": 900}, "width": 2}, preset="uct-mini-32")
+    assert made.options.step.tokens == 32
+    assert made.options.width == 2
+    assert (made.budget.tokens, made.budget.simulations) == (900, 32)
+
+
+def test_another_strategy_replaces_the_preset() -> None:
+    """A strategy of the client's own starts from the server's defaults, not from the preset's settings."""
+    made = plan({"strategy": "majority"}, preset="uct-confidence")
+    assert (made.strategy, made.reward, made.options.samples, made.vote) == ("majority", None, 16, "majority")
+
+
+def test_the_same_strategy_keeps_the_preset() -> None:
+    """Naming the preset's own strategy changes nothing."""
+    assert plan({"strategy": "uct"}, preset="uct-mini-64").options.step.tokens == 64
+
+
+@pytest.mark.parametrize(
+    ("effort", "simulations"), [("minimal", 4), ("low", 8), ("medium", 32), ("high", 64), ("max", 256)]
+)
+def test_effort_scales_the_budget(effort: str, simulations: int) -> None:
+    """Effort multiplies the preset's simulations; samples likewise."""
+    assert plan(effort=effort).budget.simulations == simulations
+    assert plan(preset="majority", effort=effort, max_samples=1000).options.samples == simulations // 2
+
+
+def test_effort_none_is_plain_decoding() -> None:
+    """Clients can ask for no search at all, unless they name a strategy."""
+    assert plan(effort="none").strategy == "direct"
+    assert plan({"strategy": "majority"}, effort="none").strategy == "majority"
+
+
+def test_the_clients_own_number_beats_effort() -> None:
+    """What the request writes is not scaled."""
+    assert plan({"budget": {"simulations": 10}}, effort="max").budget.simulations == 10
+
+
+@pytest.mark.parametrize(
+    ("search", "cap", "param"),
+    [
+        ({"budget": {"simulations": 100}}, {"max_simulations": 99}, "search.budget.simulations"),
+        ({"budget": {"seconds": 100}}, {"max_seconds": 99}, "search.budget.seconds"),
+        ({"budget": {"tokens": 100}}, {"max_search_tokens": 99}, "search.budget.tokens"),
+        ({"strategy": "majority", "samples": 100}, {"max_samples": 99}, "search.samples"),
+        ({"branch": 10}, {"max_branch": 9}, "search.branch"),
+        ({"width": 10}, {"max_width": 9}, "search.width"),
+        ({"max_depth": 10}, {"max_depth": 9}, "search.max_depth"),
+    ],
+)
+def test_a_request_above_a_cap_is_refused(search: dict[str, Any], cap: dict[str, Any], param: str) -> None:
+    """The message names the limit, param names the field."""
+    with pytest.raises(InvalidRequest, match=str(next(iter(cap.values())))) as refused:
+        plan(search, **cap)
+    assert refused.value.param == param
+
+
+def test_defaults_above_a_cap_are_lowered() -> None:
+    """What the client did not write is never refused."""
+    made = plan(effort="max", max_simulations=50, max_branch=2, max_width=3, max_seconds=7)
+    assert (made.budget.simulations, made.options.branch, made.options.width, made.budget.seconds) == (50, 2, 3, 7)
+
+
+def test_the_most_tokens_of_a_search_are_bounded_by_the_product_or_the_token_budget() -> None:
+    """Simulations × branch × max_tokens is the bound, unless the token budget is lower."""
+    search = {"budget": {"simulations": 10}, "branch": 4}
+    assert plan(search).most_tokens(100, n=1) == 10 * (4 + 1) * 100
+    assert plan({**search, "reflection": True}).most_tokens(100, n=1) == 2 * 10 * (4 + 1) * 100
+    assert plan({**search, "budget": {"simulations": 10, "tokens": 77}}).most_tokens(100, n=1) == 77
+    assert plan(preset="majority").most_tokens(100, n=1) == 16 * 100
+    assert plan(preset="direct").most_tokens(100, n=3) == 3 * 100
+
+
+def test_marco_o1_keeps_the_published_settings() -> None:
+    """The reference preset is the reference's options, reflection and confidence."""
+    made = plan(preset="marco-o1")
+    assert made.reward == "confidence"
+    assert made.options.reflection.text.strip() == "Wait! Maybe I made some mistakes! I need to rethink from scratch."
+    assert (made.options.exploration, made.options.normalize, made.options.joint) == (
+        MARCO_O1.exploration,
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_every_preset_makes_a_plan(preset: Preset) -> None:
+    """No preset has a field that its strategy lacks."""
+    assert plan(preset=preset.name).strategy == preset.search["strategy"]
+
+
+def test_presets_whose_reward_is_missing_are_not_served() -> None:
+    """What cannot run is not listed."""
+    assert "uct-prm" not in served_presets(["confidence"])
+    assert "uct-prm" in served_presets(["confidence", "prm"])
