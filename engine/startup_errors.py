@@ -41,15 +41,22 @@ def explain(model: str, error: BaseException, log: Path | None) -> StartupError:
         error: What the start raised in this process.
         log: Where the engine's own process wrote; its last error is the cause when there is one.
     """
-    message = _last_error(log) or _one_line(str(error)) or type(error).__name__
+    message = _last_error(log) or _own_words(error)
     lowered = message.lower()
-    where = f" vLLM's own log is in {log}." if log is not None else ""
+    where = f" vLLM's own log is in {log}." if log is not None and log.is_file() and log.stat().st_size else ""
     if any(sign in lowered for sign in _MEMORY):
         advice = "Lower the cache (kv_cache_gib, gpu_memory) or max_model_len, or free memory."
         return StartupError(f"Not enough memory for the model {model!r}: {message} {advice}{where}")
     if not _last_error(log) and "-9" in str(error):
         return StartupError(f"The engine of {model!r} was killed while it started: most likely memory ran out.{where}")
     return StartupError(f"The model {model!r} does not start: {message}{where}")
+
+
+def _own_words(error: BaseException) -> str:
+    """What an exception says: of a pydantic error only the first complaint, without the values it lists."""
+    complaints = error.errors() if hasattr(error, "errors") else []
+    text = str(complaints[0].get("msg", "")) if complaints else str(error)
+    return _one_line(text).removeprefix("Value error, ") or type(error).__name__
 
 
 def _last_error(log: Path | None) -> str:

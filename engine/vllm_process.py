@@ -137,7 +137,7 @@ class VllmProcess:
                 llm = _engine_class().from_engine_args(AsyncEngineArgs(**arguments))
         except Exception as error:
             self._cut_lifeline()
-            raise explain(self.settings.model, error, self._log) from error
+            raise explain(self.settings.model, error, self._log) from error  # its log is kept, to be read
         finally:
             held.close()
         self._llm = llm

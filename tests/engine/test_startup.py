@@ -1,0 +1,130 @@
+"""What an operator reads when an engine does not start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.model_folder import check_runner, read_card
+from engine.pair import make_engines
+from engine.pooling import PoolingEngine
+from engine.settings import EngineSettings
+from engine.startup_errors import explain
+from engine.vllm_engine import VllmEngine
+from mcts.errors import NotReady, StartupError
+
+
+def test_missing_folder_is_found_before_vllm_is_imported(tmp_path: Path) -> None:
+    """A wrong path costs no import of vLLM and gives one line."""
+    script = (
+        "import sys; from engine.vllm_engine import VllmEngine; from engine.settings import EngineSettings\n"
+        f"try: VllmEngine(EngineSettings({str(tmp_path / 'nowhere')!r}))\n"
+        "except Exception as error: print(type(error).__name__, error, 'vllm' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == f"StartupError There is no model folder at {str(tmp_path / 'nowhere')!r}. False\n"
+
+
+def test_folder_without_config_is_no_model(tmp_path: Path) -> None:
+    """A folder that is none of a model says what it lacks."""
+    with pytest.raises(StartupError, match=r"holds no config\.json"):
+        read_card(str(tmp_path))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(StartupError, match="cannot be read"):
+        read_card(str(tmp_path))
+
+
+def test_wrong_architecture_is_told_from_config(tiny_models: tuple[Path, Path]) -> None:
+    """A reward model does not generate, a language model does not score; both are told before anything is loaded."""
+    lm, prm = (str(folder) for folder in tiny_models)
+    with pytest.raises(StartupError, match="Qwen2ForProcessRewardModel: it scores text"):
+        VllmEngine(EngineSettings(prm))
+    with pytest.raises(StartupError, match="Qwen2ForCausalLM: it generates text"):
+        PoolingEngine(EngineSettings(lm), "<extra_0>")
+    with pytest.raises(StartupError, match="no token '<no tag>'"):
+        PoolingEngine(EngineSettings(prm), "<no tag>")
+
+
+def test_hub_ids_are_not_taken_for_folders() -> None:
+    """``owner/name`` that is no folder is a hub id; its architecture is checked later, by vLLM."""
+    card = read_card("Qwen/Qwen2.5-7B-Instruct")
+    assert not card.local
+    check_runner(card, "generate")
+
+
+def test_generation_config_adds_ends_of_sequence(tmp_path: Path) -> None:
+    """All end-of-sequence tokens of both files count."""
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["X"], "eos_token_id": 1, "dtype": "float32"}))
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [1, 2]}))
+    card = read_card(str(tmp_path))
+    assert (card.eos_ids, card.dtype, card.architecture) == ({1, 2}, "float32", "X")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ValueError: No available memory for the cache blocks.", "Not enough memory"),
+        (
+            "(EngineCore pid=3) ERROR 11-23 18:00:00 [core.py:1] torch.OutOfMemoryError: CUDA out of memory.",
+            "Not enough",
+        ),
+        ("RuntimeError: Weights do not fit the shape.", "does not start: Weights do not fit"),
+    ],
+)
+def test_the_engines_own_last_error_is_the_cause(tmp_path: Path, line: str, expected: str) -> None:
+    """The log of the engine's process holds the cause; what this process saw is only its echo."""
+    log = tmp_path / "log"
+    log.write_text(
+        f"Traceback (most recent call last):\n  File x\n{line}\n"
+        "(EngineCore pid=3) RuntimeError: Engine core initialization failed.\n"
+    )
+    error = explain("m", RuntimeError("Engine core initialization failed. See root cause above."), log)
+    assert expected in str(error)
+    assert str(log) in str(error)
+    assert "\n" not in str(error)
+
+
+def test_killed_engine_most_likely_lacked_memory() -> None:
+    """The kernel's killer leaves no message but the signal."""
+    error = RuntimeError("Engine core initialization failed. Failed core proc(s): {'EngineCore': -9}")
+    assert "memory ran out" in str(explain("m", error, None))
+
+
+async def test_engine_that_is_not_started_says_so(tiny_models: tuple[Path, Path]) -> None:
+    """Facts and calls need a running engine; closing one that never ran is nothing."""
+    pair = make_engines(*(EngineSettings(str(folder)) for folder in tiny_models))
+    assert not pair.healthy
+    with pytest.raises(NotReady):
+        _ = pair.generation.info
+    await pair.close()
+
+
+@pytest.mark.vllm
+async def test_failures_inside_the_engine_are_one_line(
+    tiny_models: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Too little memory, too long a context, weights of another shape: one line each, nothing on the terminal."""
+    lm = tiny_models[0]
+    unfit = tmp_path / "unfit"
+    unfit.mkdir()
+    for file in lm.iterdir():
+        (unfit / file.name).write_bytes(file.read_bytes())
+    (unfit / "config.json").write_text((lm / "config.json").read_text().replace(": 256,", ": 320,"))
+    cases = [
+        (EngineSettings(str(lm), kv_cache_gib=100_000.0), "Not enough memory for the model .*100000"),
+        (EngineSettings(str(lm), max_model_len=100_000), "does not start: .*max_model_len"),
+        (EngineSettings(str(unfit)), "does not start: .*(size|shape)"),
+    ]
+    engines = [VllmEngine(settings) for settings, _ in cases]
+    errors = await asyncio.gather(*(engine.start() for engine in engines), return_exceptions=True)
+    for error, (_, expected) in zip(errors, cases, strict=True):
+        assert isinstance(error, StartupError)
+        assert "\n" not in str(error)
+        with pytest.raises(StartupError, match=expected):
+            raise error
+    assert capfd.readouterr() == ("", "")
