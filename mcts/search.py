@@ -119,7 +119,6 @@ class Search:
             await work()
         except (EngineError, RewardError) as error:
             self.failure = self.failure or error
-            self.reason = StopReason.FAILED
             if self.candidates or isinstance(error, EngineDead | RewardDead):
                 raise _Stop from error
 
@@ -205,7 +204,7 @@ class Search:
         tree: Tree | None = None,
     ) -> SearchResult:
         """Puts the result together and announces the end."""
-        reason = self.reason or StopReason.SIMULATIONS
+        reason = StopReason.FAILED if self.failure else self.reason or StopReason.SIMULATIONS
         self._announce_end(reason, winners[0])
         return SearchResult(
             winners=winners,

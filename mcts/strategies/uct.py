@@ -89,10 +89,13 @@ def _selection(growth: Growth) -> Callable[[], Node | None]:
 
 
 def _fall_back_on_beginnings(growth: Growth) -> None:
-    """Where nothing came to an end (single steps under a tight budget), the best-valued leaf must do."""
+    """Where nothing came to an end (single steps under a tight budget), the best-valued leaf must do.
+
+    Not when an engine failed: a beginning is no answer so far, and the caller should learn of the failure.
+    """
     search = growth.search
     leaves = [node for node in growth.tree.nodes if node.step and node.visits and not node.children]
-    if search.candidates or not leaves:
+    if search.candidates or search.failure or not leaves:
         return
     best = max(leaves, key=lambda node: node.value)
     search.found(search.path(best.steps()), PathScore(best.value), best.steps(), best)

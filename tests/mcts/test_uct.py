@@ -408,3 +408,10 @@ def test_searches_side_by_side_do_not_touch_each_other():
     both = run_virtually(main)
     assert [r.generated_tokens for r in both] == [r.generated_tokens for r in alone]
     assert [[c.path.text for c in r.candidates] for r in both] == [[c.path.text for c in r.candidates] for r in alone]
+
+
+def test_a_failure_with_beginnings_only_is_raised():
+    """A step that was valued is no answer: a broken engine's error is not hidden behind it."""
+    where = forest(failure=lambda _, number: EngineDead("gone") if number else None)
+    with pytest.raises(EngineDead):
+        search(uct, where, UctOptions(rollout="none"))
