@@ -83,7 +83,8 @@ async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], 
     ranked = await calls.sample(prefix, "rank", max_tokens=1, top_logprobs=min(20, n + len(taken)))
     if not ranked:
         return None
-    top = zip(ranked[0].top_ids[0].tolist(), ranked[0].top_logprobs[0].tolist(), strict=True)
+    alternatives = zip(ranked[0].top_ids[:1].ravel(), ranked[0].top_logprobs[:1].ravel(), strict=True)
+    top = [(int(token), float(logprob)) for token, logprob in alternatives]
     likeliest = [token for token, logprob in top if token not in taken and token != NO_TOKEN and logprob > -math.inf]
     started = await growth.together(_started(growth, calls, prefix, token) for token in likeliest[:n])
     found = [one for one in started if one is not None]

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget
 from mcts.errors import EngineCallFailed, EngineDead, EspalierError, NoAnswerInTime, RewardCallFailed
-from mcts.events import BackedUp, NodeAdded
+from mcts.events import BackedUp, NodeAdded, SearchFinished
 from mcts.steps import StepRule
-from mcts.strategies import Reflection, UctOptions
+from mcts.strategies import STRATEGIES, Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1
 from mcts.strategies.uct import uct
 from mcts.tree import Node, Tree
@@ -179,3 +179,31 @@ def test_width_one_and_the_same_seed_give_the_same_tree(case, seed):
         run_virtually(main)
         grown.append(replayed(where.events))
     assert grown[0] == grown[1]
+
+
+@THOROUGH
+@given(searches(), st.sampled_from(["direct", "majority", "weighted_best_of_n"]), st.floats(0, 12), st.integers(1, 3))
+def test_samplers_keep_their_limits_and_leave_nothing_behind(case, name, moment, n):
+    """Direct and the samplers, too: whatever fails, whenever they are cancelled."""
+    _, budget, chance, failing = case
+    where = _accident_prone(chance, failing)
+    where.engine.token_seconds = chance.choice([0.0, 0.3])
+    spec = STRATEGIES[name]
+
+    async def main() -> None:
+        task = asyncio.create_task(spec.run(where.task(budget, max_tokens=9, n=n), where.ports(), spec.defaults))
+        await asyncio.sleep(moment)
+        task.cancel()
+        await asyncio.wait([task])
+        if task.cancelled() or task.exception():
+            assert task.cancelled() or isinstance(task.exception(), EspalierError)
+            return
+        result = task.result()
+        assert budget.seconds is None or result.seconds <= budget.seconds + 1e-6
+        assert budget.tokens is None or result.generated_tokens <= budget.tokens
+        assert len(result.winners) <= n
+
+    run_virtually(main)
+    assert (where.engine.open_calls, where.reward.open_calls if where.reward else 0) == (0, 0)
+    assert budget.tokens is None or where.engine.generated_tokens <= budget.tokens
+    assert [type(event) for event in where.events][-1:] in ([SearchFinished], [])
