@@ -67,7 +67,7 @@ class GrowingTree:
 
     def _add(self, event: dict[str, Any]) -> None:
         number, parent = event["node"], event["parent"]
-        self._nodes[number] = Leaf(event["text"], parent, event["terminal"])
+        self._nodes[number] = Leaf(event["text"], parent, event["terminal"], event["visits"], event["value"])
         if parent in self._nodes:
             self._nodes[parent].children.append(number)
 
