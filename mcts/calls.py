@@ -6,25 +6,20 @@ Nothing else in a search talks to an engine or a reward model.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from mcts.budget import Clock, Meter
-from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed, StepMismatch
+from mcts.checks import check_continuation, checked_scores
+from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed
 from mcts.events import EngineCalled, Observer, RewardCalled
-from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
+from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest, Sampling
 from mcts.result import Task
 from mcts.seeds import derive_seed
 
 ATTEMPTS = 2
 """Tries of a call that failed but may succeed. Sampling and scoring change nothing, so repeating them is safe."""
-
-ROUNDING = 1e-6
-"""How far outside [0, 1] a reward may lie and still be taken for a rounding error."""
 
 
 class News:
@@ -98,11 +93,10 @@ class Calls:
             EngineDead: The engine is gone.
         """
         wanted = self.path_room(prefix) if max_tokens is None else min(max_tokens, self.path_room(prefix))
-        sampling = replace(self.task.sampling, allowed_token_ids=allowed) if allowed else self.task.sampling
         request = SampleRequest(
             prefix=prefix,
             delimiters=delimiters,
-            sampling=sampling,
+            sampling=self._sampling(prefix, allowed),
             top_logprobs=max(top_logprobs, self.top_logprobs),
             search_id=self.task.search_id,
         )
@@ -135,7 +129,7 @@ class Calls:
             request = SampleRequest(
                 prefix=prefix,
                 max_tokens=grant.max_tokens,
-                sampling=self.task.sampling,
+                sampling=self._sampling(prefix),
                 seed=derive_seed(self.task.seed, purpose, prefix, attempt),
                 top_logprobs=self.top_logprobs,
                 search_id=self.task.search_id,
@@ -191,6 +185,13 @@ class Calls:
         """Tokens that a path may still grow by."""
         return self.task.max_tokens - (len(prefix) - len(self.task.prompt.token_ids))
 
+    def _sampling(self, prefix: tuple[int, ...], allowed: tuple[int, ...] = ()) -> Sampling:
+        """How a call draws: the client's least number of tokens is that of the whole path, not of each call."""
+        sampling, written = self.task.sampling, self.task.max_tokens - self.path_room(prefix)
+        if allowed:
+            return replace(sampling, allowed_token_ids=allowed, min_tokens=0)
+        return replace(sampling, min_tokens=max(0, sampling.min_tokens - written)) if sampling.min_tokens else sampling
+
     async def _sample(self, request: SampleRequest) -> tuple[Continuation, ...]:
         with self._engine_call(request) as received:
             received.extend(await self.engine.sample(request))
@@ -242,44 +243,10 @@ class Calls:
         began, failed = self.clock(), None
         self.meter.reward_calls += 1
         try:
-            return _checked_scores(await reward.score(paths), len(paths))
+            return checked_scores(await reward.score(paths), len(paths))
         except BaseException as error:
             failed = type(error).__name__
             raise
         finally:
             now = self.clock()
             self.observe(RewardCalled(len(paths), now - began, failed, now - self.meter.started))
-
-
-def check_continuation(continuation: Continuation, request: SampleRequest) -> None:
-    """Refuses a reply that would poison the search.
-
-    Raises:
-        EngineCallFailed: Arrays of the wrong length, values that are not numbers, or more tokens than were allowed.
-    """
-    count = len(continuation.token_ids)
-    arrays = (continuation.offsets, continuation.logprobs, continuation.top_ids, continuation.top_logprobs)
-    if any(len(array) != count for array in arrays):
-        raise EngineCallFailed("The engine's arrays do not match its tokens.")
-    if count > request.max_tokens:
-        raise EngineCallFailed(f"The engine gave {count} tokens where {request.max_tokens} were allowed.")
-    if np.isnan(continuation.logprobs).any() or np.isnan(continuation.top_logprobs).any():
-        raise EngineCallFailed("The engine gave a log-probability that is not a number.")
-
-
-def _checked_scores(scores: Sequence[PathScore], paths: int) -> tuple[PathScore, ...]:
-    if len(scores) != paths:
-        raise StepMismatch(f"The reward model gave {len(scores)} scores for {paths} paths.")
-    return tuple(_checked(score) for score in scores)
-
-
-def _checked(score: PathScore) -> PathScore:
-    """A score whose rewards all lie in [0, 1]; a rounding error beyond is clipped."""
-    rewards = (score.value, *score.steps)
-    if not all(math.isfinite(value) and -ROUNDING <= value <= 1 + ROUNDING for value in rewards):
-        raise RewardCallFailed("The reward model gave a reward that is not a number between 0 and 1.")
-    return PathScore(_clipped(score.value), tuple(map(_clipped, score.steps)))
-
-
-def _clipped(value: float) -> float:
-    return min(1.0, max(0.0, value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mcts.calls import Calls
-from mcts.ports import NO_TOKEN, Continuation, Finish, Step
+from mcts.ports import NO_TOKEN, Continuation, Finish, Sampling, Step
 from mcts.steps import ENDED, joined
 from mcts.strategies.growth import Growth
 from mcts.tree import Node
@@ -85,10 +85,17 @@ async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], 
         return None
     alternatives = zip(ranked[0].top_ids[:1].ravel(), ranked[0].top_logprobs[:1].ravel(), strict=True)
     top = [(int(token), float(logprob)) for token, logprob in alternatives]
-    likeliest = [token for token, logprob in top if token not in taken and token != NO_TOKEN and logprob > -math.inf]
+    taken |= {NO_TOKEN, *(token for token, logprob in top if logprob == -math.inf)}
+    likeliest = [token for token, _ in top if token not in taken and _permitted(calls.task.sampling, token)]
     started = await growth.together(_started(growth, calls, prefix, token) for token in likeliest[:n])
     found = [one for one in started if one is not None]
     return found if found or not likeliest else None
+
+
+def _permitted(sampling: Sampling, token: int) -> bool:
+    """Whether the client lets a token be drawn at all; the ranking is by the model's own likelihood."""
+    banned = sampling.logit_bias.get(token, 0.0) <= -100  # OpenAI's way to ban a token
+    return not banned and (not sampling.allowed_token_ids or token in sampling.allowed_token_ids)
 
 
 async def _started(growth: Growth, calls: Calls, prefix: tuple[int, ...], token: int) -> Continuation | None:

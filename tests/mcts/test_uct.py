@@ -415,3 +415,22 @@ def test_a_failure_with_beginnings_only_is_raised():
     where = forest(failure=lambda _, number: EngineDead("gone") if number else None)
     with pytest.raises(EngineDead):
         search(uct, where, UctOptions(rollout="none"))
+
+
+def test_top_tokens_starts_no_branch_with_what_the_client_rules_out():
+    """Banned tokens and tokens outside the allowed ones are not forced upon the model."""
+    where = world(FORK, FORK_WORTH)
+    (banned,) = where.engine.tokenizer.encode("A\n\n")
+    options = UctOptions(width=1, branch=2, expansion="top_tokens")
+    sampling = Sampling(logit_bias={banned: -100})
+    result = search(uct, where, options, budget=Budget(simulations=1), sampling=sampling)
+    assert [c.answer for c in result.candidates] == ["2"]
+
+
+def test_the_least_number_of_tokens_is_that_of_the_whole_path():
+    """A call that continues a path asks for what is still missing, not for the whole number again."""
+    where = forest()
+    search(uct, where, UctOptions(width=1, rollout="none"), sampling=Sampling(min_tokens=3))
+    start = len(where.prompt.token_ids)
+    asked = {(len(request.prefix) - start, request.sampling.min_tokens) for request in where.engine.requests}
+    assert {(0, 3), (1, 2), (2, 1), (3, 0)} <= asked
