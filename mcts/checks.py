@@ -1,4 +1,4 @@
-"""Whether a reply of an engine or a reward model can be used. A poisoned one is a failed call, never a neutral value."""
+"""Whether a reply of an engine or a reward model can be used. A poisoned one is a failed call, never a value."""
 
 from __future__ import annotations
 
