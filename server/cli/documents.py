@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from server.app import create_app
 from server.cli.flags import document_settings
+from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
+from server.schemas.search import (
+    BestOfNSearch,
+    DirectSearch,
+    MajoritySearch,
+    MarcoO1Search,
+    TreeBudget,
+    UctSearch,
+    WeightedBestOfNSearch,
+)
 from server.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
+
+STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
+    DirectSearch,
+    MajoritySearch,
+    BestOfNSearch,
+    WeightedBestOfNSearch,
+    UctSearch,
+    MarcoO1Search,
+)
 
 
 def openapi_document() -> dict[str, Any]:
@@ -20,11 +42,50 @@ def openapi_document() -> dict[str, Any]:
     return document
 
 
+def fields_table() -> str:
+    """Each request field and what becomes of it."""
+    lines = ["| field | | |", "|---|---|---|"]
+    for name, field in ChatRequest.model_fields.items():
+        if name not in NO_EFFECT:
+            lines.append(f"| `{name}` | honoured | {field.description or 'see Streaming'} |")
+    lines += [f"| `{name}` | refused | {why} |" for name, why in REFUSED.items()]
+    lines += [f"| `{name}` | no effect | |" for name in NO_EFFECT]
+    return "\n".join([*lines, "| anything else | refused | |"])
+
+
+def search_table() -> str:
+    """Each field of ``search`` and the strategies that have it."""
+    owners: dict[str, list[str]] = {}
+    told: dict[str, str] = {}
+    for schema in STRATEGY_SCHEMAS:
+        strategy = schema.model_fields["strategy"].annotation.__args__[0]  # type: ignore[union-attr]
+        for name, field in schema.model_fields.items():
+            owners.setdefault(name, []).append(strategy)
+            told.setdefault(name, field.description or "")
+    told["strategy"] = ", ".join(f"`{name}`" for name in owners["strategy"])
+    told["budget"] = " ".join(f"`{name}`: {field.description}" for name, field in TreeBudget.model_fields.items())
+    lines = ["| field | strategies | what it does |", "|---|---|---|"]
+    for name, having in owners.items():
+        whose = "all" if len(having) == len(STRATEGY_SCHEMAS) else ", ".join(having)
+        lines.append(f"| `{name}` | {whose} | {told[name]} |")
+    return "\n".join(lines)
+
+
+def with_tables(page: str) -> str:
+    """A page with its generated tables brought up to date."""
+    for mark, table in (("fields", fields_table()), ("search", search_table())):
+        pattern = re.compile(rf"(<!-- {mark}: [^>]*-->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+        page = pattern.sub(lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}", page)  # type: ignore[misc]
+    return page
+
+
 def write_documents(folder: Path = DOCS) -> None:
-    """Writes settings.md and openapi.json."""
+    """Writes settings.md and openapi.json, and the tables of api.md."""
     (folder / "settings.md").write_text(document_settings(), encoding="utf-8")
     text = json.dumps(openapi_document(), indent=1, ensure_ascii=False)
     (folder / "openapi.json").write_text(text + "\n", encoding="utf-8")
+    page = folder / "api.md"
+    page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -46,17 +46,18 @@ async def test_a_wait_ends_in_time() -> None:
 
 async def test_places_are_given_in_order_of_arrival() -> None:
     """Who waits longest is next."""
-    async with serving(ScriptedEngine(latency=lambda _, __: 0.02), max_searches=1) as service:
+    async with serving(max_searches=1) as service:
         order: list[int] = []
 
         async def one(number: int) -> None:
             await ask(service)
             order.append(number)
 
-        waiting = []
-        for number in range(6):
-            waiting.append(asyncio.create_task(one(number)))
-            await until(lambda: service.runtime.admission.waiting + service.runtime.admission.running == len(waiting))
+        admission, waiting = service.runtime.admission, []
+        async with admission.place():
+            for number in range(6):
+                waiting.append(asyncio.create_task(one(number)))
+                await until(lambda: admission.waiting == len(waiting))
         await asyncio.gather(*waiting)
     assert order == list(range(6))
 

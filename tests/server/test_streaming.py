@@ -131,7 +131,7 @@ async def test_silence_is_filled_with_comments() -> None:
     """A thinking search sends a comment every keep-alive interval, which clients skip."""
     async with serving(ScriptedEngine(latency=lambda _, __: 0.35), keep_alive_seconds=0.1) as service:
         events = await service.stream(model="abacus:direct")
-    assert events.count(": keep-alive") in {2, 3}
+    assert 2 <= events.count(": keep-alive") <= 6  # a busy machine stretches the 0.35 s
     assert events[0] != ": keep-alive"
 
 
