@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -126,31 +126,41 @@ def _message(reply: httpx.Response) -> str:
 def _shown(chunks: Iterator[dict[str, Any]], tree: GrowingTree, console: Console) -> Iterator[dict[str, Any]]:
     """Shows progress; passes on the chunks that end the reply."""
     end: list[dict[str, Any]] = []
-    told = 0
     with Live(console=console, refresh_per_second=8, transient=not console.is_terminal) as live:
         for chunk in chunks:
             if event := chunk.get("search_event"):
+                before = tree.simulations
                 tree.read(event)
-                if console.is_terminal and len(tree):
-                    live.update(Group(tree.headline(), tree.draw()))
-                elif not console.is_terminal and tree.simulations > told:
-                    told = tree.simulations
+                if console.is_terminal:
+                    live.update(_view(tree))
+                elif tree.simulations > before:
                     live.console.print(tree.headline())
             elif _is_answer(chunk):
                 end.append(chunk)
+                if console.is_terminal and not tree.simulations:  # plain decoding: the text itself is the progress
+                    live.update(Text(_text(end)))
+        if not tree.simulations:
+            live.update(Text(""))  # the answer follows below
     yield from _joined(end)
+
+
+def _view(tree: GrowingTree) -> Group:
+    return Group(tree.headline(), tree.draw()) if len(tree) else Group(tree.headline())
 
 
 def _is_answer(chunk: dict[str, Any]) -> bool:
     return "usage" in chunk or "search" in chunk or any(choice["delta"].get("content") for choice in chunk["choices"])
 
 
+def _text(chunks: Iterable[dict[str, Any]]) -> str:
+    return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+
+
 def _joined(chunks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The answer, the search summary and the usage as one."""
-    text = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
     search: dict[str, Any] = next((chunk["search"] for chunk in chunks if "search" in chunk), {})
     usage: dict[str, Any] = next((chunk["usage"] for chunk in chunks if "usage" in chunk), {})
-    yield {"text": text, "search": search, "usage": usage}
+    yield {"text": _text(chunks), "search": search, "usage": usage}
 
 
 def _print_end(reply: dict[str, Any], console: Console) -> None:

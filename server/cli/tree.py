@@ -61,9 +61,13 @@ class GrowingTree:
 
     def headline(self) -> Text:
         """One line: how far it is."""
-        best = f" · best so far {_short(self.best)}" if self.best else ""
-        unit = "simulation" if self.simulations == 1 else "simulations"
-        return Text(f"{self.simulations} {unit} · {len(self)} nodes{best}", style="cyan")
+        unit = "simulation" if self._nodes else "sample"
+        parts = [f"{self.simulations} {unit}{'' if self.simulations == 1 else 's'}"]
+        if self._nodes:
+            parts.append(f"{len(self)} nodes")
+        if self.best:
+            parts.append(f"best so far {_short(self.best)}")
+        return Text(" · ".join(parts), style="cyan")
 
     def _add(self, event: dict[str, Any]) -> None:
         number, parent = event["node"], event["parent"]
