@@ -5,6 +5,8 @@ vLLM starts that process itself. ``log_to`` is laid over vLLM's entry point so t
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import os
 import threading
@@ -74,7 +76,10 @@ def run_engine_core(settings: ChildSettings, *args: Any, **kwargs: Any) -> None:
 
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    EngineCoreProc.run_engine_core(*args, **kwargs)
+    with contextlib.suppress(SystemExit):  # how vLLM leaves its loop when it is told to end
+        EngineCoreProc.run_engine_core(*args, **kwargs)
+    atexit._run_exitfuncs()  # noqa: SLF001 - unlinks the semaphores; there is no public way to do only that
+    os._exit(0)  # taking torch down piece by piece would cost seconds more
 
 
 def _hang_on(lifeline: Connection) -> None:

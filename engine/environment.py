@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import warnings
+from types import TracebackType
 
 QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -24,10 +27,42 @@ def prepare(*, offline: bool) -> None:
     """Sets what is not set yet.
 
     Args:
-        offline: No model comes from a hub, so none may be asked for one.
+        offline: No model comes from a hub, so no hub may be asked for anything. Counts only before transformers is
+            imported.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if offline:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # reports on CPU that there is no Triton
+
+
+class QuietWarnings:
+    """While at least one thread is inside, Python's warnings are off.
+
+    ``warnings.catch_warnings`` alone is no match for threads: of two that overlap, the last to leave would put back
+    the filters that the first had set, and warnings would stay off for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._caught.__exit__(kind, error, at)
+
+
+quiet_warnings = QuietWarnings()
+"""For what vLLM, torch and transformers warn about in their own code. Filters are the process's, so there is one."""

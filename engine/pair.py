@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from engine import environment
+from engine.model_folder import read_card
 from engine.pooling import PoolingEngine
 from engine.settings import GPU_MEMORY_GENERATION, GPU_MEMORY_REWARD, EngineSettings
 from engine.vllm_engine import VllmEngine
 from engine.vllm_errors import all_of
+from engine.vllm_process import usable_cores
 
 Phase = Literal["loading", "warming up", "ready"]
 
@@ -76,11 +79,19 @@ def make_engines(
     Raises:
         StartupError: A folder is missing or holds the wrong kind of model.
     """
+    models = [generation] if reward is None else [generation, reward]
+    environment.prepare(offline=all(read_card(each.model).local for each in models))
     if reward is None:
         return EnginePair(VllmEngine(generation))
-    writes = dataclasses.replace(generation, gpu_memory=generation.gpu_memory or GPU_MEMORY_GENERATION)
-    scores = dataclasses.replace(reward, gpu_memory=reward.gpu_memory or GPU_MEMORY_REWARD)
+    writes = _shared(generation, GPU_MEMORY_GENERATION)
+    scores = _shared(reward, GPU_MEMORY_REWARD)
     return EnginePair(VllmEngine(writes), PoolingEngine(scores, step_tag))
+
+
+def _shared(settings: EngineSettings, gpu_memory: float) -> EngineSettings:
+    """Settings of an engine that has its machine not for itself; what the operator chose stays."""
+    threads = settings.threads or max(1, usable_cores() // 2)
+    return dataclasses.replace(settings, threads=threads, gpu_memory=settings.gpu_memory or gpu_memory)
 
 
 async def _bring_up(name: str, engine: VllmEngine | PoolingEngine, progress: Progress) -> None:
@@ -93,11 +104,10 @@ async def _bring_up(name: str, engine: VllmEngine | PoolingEngine, progress: Pro
 
 def _has_gpu() -> bool:
     """Whether vLLM will run on something other than the CPU; False when it is not installed, which start reports."""
-    from engine import environment
-
-    environment.prepare(offline=False)
     try:
-        from vllm.platforms import current_platform
+        with environment.quiet_warnings:
+            from vllm.platforms import current_platform
+
+            return not current_platform.is_cpu()
     except ImportError:
         return False
-    return not current_platform.is_cpu()

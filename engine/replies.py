@@ -76,7 +76,7 @@ class Assembler:
         self._request = request
         self._transcript = transcript
         self._eos = eos
-        self._tables: list[tuple[IntArray, FloatArray]] = []
+        self._tables: list[tuple[IntArray, FloatArray]] = []  # of the tokens not yet given
         self._given = 0
         self._held_stops = request.sampling.stop if stop_strings(request) else ()
 
@@ -110,15 +110,16 @@ class Assembler:
         first, self._given = self._given, count
         begin = min(self._transcript.end(first), visible)
         ids, values = (np.concatenate(parts) for parts in zip(*self._tables, strict=True))
+        self._tables = [(ids[count - first :], values[count - first :])]
         ends = np.minimum(np.asarray(self._transcript.ends[first:count], dtype=np.int32), visible)
         width = self._request.top_logprobs
         return Continuation(
             token_ids=tuple(self._transcript.token_ids[first:count]),
             text=self._transcript.text[begin:visible] if end else self._transcript.text[begin : int(ends[-1])],
             offsets=ends - begin,
-            logprobs=values[first:count, 0],
-            top_ids=ids[first:count, 1 : width + 1],
-            top_logprobs=values[first:count, 1 : width + 1],
+            logprobs=values[: count - first, 0],
+            top_ids=ids[: count - first, 1 : width + 1],
+            top_logprobs=values[: count - first, 1 : width + 1],
             finish=end.finish if end else None,
             stop=end.stop if end else None,
             cached_tokens=cached_tokens,

@@ -40,8 +40,9 @@ class EngineSettings:
         max_num_seqs: Most sequences in one batch; at least 1. None is 256 on CPU, and vLLM's own on GPU.
         max_num_batched_tokens: Most tokens in one batch. None leaves it to vLLM; the reward engine takes at least
             ``max_model_len``, because it reads every path in one piece.
-        threads: CPU threads of the engine; at least 1. None is all cores the process may use, but for the reward
-            engine half of them. Without effect on GPU.
+        threads: CPU threads of the engine; at least 1. None is all cores the process may use but one, and half of them
+            each where two engines share them: threads beyond the cores wait for each other by spinning, which costs
+            far more than they bring. Without effect on GPU.
         seed: Seed of draws without a seed of their own.
         trust_remote_code: Run Python code that comes with the model. Off, because that is arbitrary code.
         log_level: Of vLLM's own log.

@@ -43,7 +43,12 @@ def explain(model: str, error: BaseException, log: Path | None) -> StartupError:
     """
     message = _last_error(log) or _own_words(error)
     lowered = message.lower()
-    where = f" vLLM's own log is in {log}." if log is not None and log.is_file() and log.stat().st_size else ""
+    where = ""
+    if log is not None and log.is_file():
+        if log.stat().st_size:
+            where = f" vLLM's own log is in {log}."
+        else:
+            log.unlink()
     if any(sign in lowered for sign in _MEMORY):
         advice = "Lower the cache (kv_cache_gib, gpu_memory) or max_model_len, or free memory."
         return StartupError(f"Not enough memory for the model {model!r}: {message} {advice}{where}")

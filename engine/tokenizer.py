@@ -6,7 +6,6 @@ hand long chats to ``asyncio.to_thread``, which is safe: nothing is changed afte
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,9 +108,8 @@ def load_tokenizer(model: str) -> HFTokenizer:
         StartupError: There is none, or it cannot be read.
     """
     card = read_card(model)
-    environment.prepare(offline=card.local)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    environment.prepare(offline=False)  # one model may be a folder and the other on a hub
+    with environment.quiet_warnings:
         try:
             from transformers import AutoTokenizer
 

@@ -8,8 +8,7 @@ import logging
 import multiprocessing
 import os
 import tempfile
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 from engine import environment
 from engine.child import ChildSettings, child_settings
 from engine.model_folder import ModelCard, Runner, check_runner, read_card
-from engine.settings import CPU_KV_CACHE_GIB, CPU_REWARD_KV_CACHE_GIB, GPU_MEMORY_ALONE, EngineInfo, EngineSettings
+from engine.settings import EngineInfo, EngineSettings
 from engine.startup_errors import explain, missing_package
+from engine.vllm_arguments import engine_arguments
 from mcts.errors import NotReady
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
-
-GIB = 1 << 30
-CPU_MAX_NUM_SEQS = 256
 
 
 class VllmProcess:
@@ -38,7 +35,7 @@ class VllmProcess:
             wins over them.
     """
 
-    def __init__(self, settings: EngineSettings, runner: Runner, defaults: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, settings: EngineSettings, runner: Runner, defaults: Callable[[], dict[str, Any]]) -> None:
         self.settings = settings
         self.runner: Runner = runner
         self.card: ModelCard = read_card(settings.model)
@@ -93,7 +90,7 @@ class VllmProcess:
         Raises:
             StartupError: The engine cannot start; one line says why.
         """
-        environment.prepare(offline=self.card.local)
+        environment.prepare(offline=False)
         starting = asyncio.ensure_future(asyncio.to_thread(self._start))
         try:
             await asyncio.shield(starting)
@@ -112,89 +109,44 @@ class VllmProcess:
             await asyncio.to_thread(llm.shutdown)
         self._cut_lifeline()
         if self._log is not None:
-            with contextlib.suppress(OSError):
-                self._log.unlink()
+            self._log.unlink(missing_ok=True)
 
     def _start(self) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of vLLM's and torch's own imports
-                import vllm
-                from vllm.engine.arg_utils import AsyncEngineArgs
-                from vllm.platforms import current_platform
-        except ImportError as error:
-            raise missing_package(error) from error
         self._log = None if self.settings.log_to_terminal else _log_file()
+        held, self._lifeline = multiprocessing.Pipe(duplex=False)
+        try:
+            with environment.quiet_warnings:
+                llm = self._load(held)
+                import vllm
+                from vllm.platforms import current_platform
+        except Exception as error:
+            self._cut_lifeline()
+            if isinstance(error, ImportError):
+                raise missing_package(error) from error
+            raise explain(self.settings.model, error, self._log) from error
+        finally:
+            held.close()
         if not self.settings.log_to_terminal:
             # It prints a traceback whenever an engine ends, which the calls and ``healthy`` report already.
             logging.getLogger("vllm.v1.engine.async_llm").setLevel(logging.CRITICAL)
-        held, self._lifeline = multiprocessing.Pipe(duplex=False)
-        child = ChildSettings(str(self._log or ""), self.settings.threads or 0, held)
-        try:
-            arguments = self._arguments(cpu=current_platform.is_cpu())
-            with child_settings(child), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                llm = _engine_class().from_engine_args(AsyncEngineArgs(**arguments))
-        except Exception as error:
-            self._cut_lifeline()
-            raise explain(self.settings.model, error, self._log) from error  # its log is kept, to be read
-        finally:
-            held.close()
         self._llm = llm
         self._info = self._facts(llm, vllm.__version__, current_platform.device_type)
+
+    def _load(self, lifeline: Connection) -> AsyncLLM:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+
+        cpu = current_platform.is_cpu()
+        threads = self.settings.threads or max(1, usable_cores() - 1)
+        child = ChildSettings(str(self._log or ""), threads if cpu else 0, lifeline)
+        arguments = self._defaults() | engine_arguments(self.settings, self.card, self.runner, cpu=cpu)
+        with child_settings(child):
+            return _engine_class().from_engine_args(AsyncEngineArgs(**arguments))
 
     def _cut_lifeline(self) -> None:
         lifeline, self._lifeline = self._lifeline, None
         if lifeline is not None:
             lifeline.close()
-
-    def _arguments(self, *, cpu: bool) -> dict[str, Any]:
-        """The engine arguments that are not left to vLLM."""
-        settings = self.settings
-        chosen: dict[str, Any] = {
-            "model": self.card.source,
-            "runner": self.runner,
-            "max_model_len": settings.max_model_len,
-            "tensor_parallel_size": settings.tensor_parallel_size,
-            "pipeline_parallel_size": settings.pipeline_parallel_size,
-            "data_parallel_size": settings.data_parallel_size,
-            "quantization": settings.quantization,
-            "max_num_batched_tokens": settings.max_num_batched_tokens,
-            "seed": settings.seed,
-            "trust_remote_code": settings.trust_remote_code,
-            "log_level": settings.log_level,
-            "disable_log_stats": True,
-        }
-        chosen |= self._cpu_arguments() if cpu else self._gpu_arguments()
-        given = {name: value for name, value in (chosen | dict(self._defaults())).items() if value is not None}
-        return given | dict(settings.extra)
-
-    def _cpu_arguments(self) -> dict[str, Any]:
-        settings = self.settings
-        if settings.workers == 1:
-            # vLLM puts a worker process between its scheduler and the model so that it can bind threads. One process
-            # fewer starts 10 s sooner, saves 400 MB and is faster for models small enough for a CPU.
-            os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        cache = CPU_KV_CACHE_GIB if self.runner == "generate" else CPU_REWARD_KV_CACHE_GIB
-        return {
-            "dtype": self.card.dtype or "auto" if settings.dtype == "auto" else settings.dtype,
-            "block_size": settings.block_size or 32,
-            "kv_cache_memory_bytes": int((settings.kv_cache_gib or cache) * GIB),
-            "enforce_eager": settings.enforce_eager is not False,
-            "max_num_seqs": settings.max_num_seqs or CPU_MAX_NUM_SEQS,
-            "distributed_executor_backend": "uni" if settings.workers == 1 else None,
-        }
-
-    def _gpu_arguments(self) -> dict[str, Any]:
-        settings = self.settings
-        return {
-            "dtype": settings.dtype,
-            "block_size": settings.block_size or 16,
-            "gpu_memory_utilization": settings.gpu_memory or GPU_MEMORY_ALONE,
-            "kv_cache_memory_bytes": int(settings.kv_cache_gib * GIB) if settings.kv_cache_gib else None,
-            "enforce_eager": bool(settings.enforce_eager),
-            "max_num_seqs": settings.max_num_seqs,
-        }
 
     def _facts(self, llm: AsyncLLM, version: str, device: str) -> EngineInfo:
         config = llm.model_config
@@ -213,6 +165,11 @@ class VllmProcess:
             dtype=str(config.dtype).removeprefix("torch."),
             log_path=str(self._log or ""),
         )
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _engine_class() -> type[AsyncLLM]:

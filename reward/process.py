@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mcts.errors import RewardCallFailed, StepMismatch
+from mcts.errors import RewardCallFailed, StartupError, StepMismatch
 from mcts.ports import FloatArray, Path, PathScore, TokenClassifier, Tokenizer
 from reward.conventions import AGGREGATES, Convention
 
@@ -33,6 +33,9 @@ class ProcessReward:
         tokenizer: The reward model's own tokenizer.
         convention: Its family's layout.
         aggregate: Name in ``AGGREGATES``; empty for the family's published default.
+
+    Raises:
+        StartupError: The tokenizer has no step tag.
     """
 
     classifier: TokenClassifier
@@ -46,7 +49,7 @@ class ProcessReward:
     def __post_init__(self) -> None:
         tag = self.tokenizer.encode(self.convention.step_tag)
         if len(tag) != 1:
-            raise StepMismatch(f"The reward model's tokenizer has no step tag {self.convention.step_tag!r}.")
+            raise StartupError(f"The reward model's tokenizer has no step tag {self.convention.step_tag!r}.")
         self._tag = tag[0]
         self.aggregate = self.aggregate or self.convention.aggregate
 

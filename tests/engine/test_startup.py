@@ -95,6 +95,17 @@ def test_killed_engine_most_likely_lacked_memory() -> None:
     assert "memory ran out" in str(explain("m", error, None))
 
 
+async def test_missing_vllm_names_what_to_install(
+    tiny_models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without vLLM the error names the package and the extras that bring it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(StartupError, match=r"'vllm' is not installed.*espalier\[cpu\]"):
+        await VllmEngine(EngineSettings(str(tiny_models[0]))).start()
+
+
 async def test_engine_that_is_not_started_says_so(tiny_models: tuple[Path, Path]) -> None:
     """Facts and calls need a running engine; closing one that never ran is nothing."""
     pair = make_engines(*(EngineSettings(str(folder)) for folder in tiny_models))

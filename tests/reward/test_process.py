@@ -195,7 +195,7 @@ def test_tokenizer_without_the_tag_is_refused() -> None:
             """A token per character, the tag spelt out."""
             return [ord(character) for character in text]
 
-    with pytest.raises(StepMismatch, match="no step tag"):
+    with pytest.raises(StartupError, match="no step tag"):
         ProcessReward(LogitEngine(), Bare(), QWEN_MATH)
 
 

@@ -1,0 +1,65 @@
+"""An ``EngineSettings`` in vLLM's words, with what each platform needs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from engine.model_folder import ModelCard, Runner
+from engine.settings import CPU_KV_CACHE_GIB, CPU_REWARD_KV_CACHE_GIB, GPU_MEMORY_ALONE, EngineSettings
+
+GIB = 1 << 30
+
+CPU_MAX_NUM_SEQS = 256
+CPU_BLOCK_SIZE = 32
+GPU_BLOCK_SIZE = 16
+
+
+def engine_arguments(settings: EngineSettings, card: ModelCard, runner: Runner, *, cpu: bool) -> dict[str, Any]:
+    """Fields of vLLM's ``AsyncEngineArgs``; those left to vLLM are absent. ``settings.extra`` wins over all.
+
+    On a CPU with one worker this also sets the environment variable that spares vLLM its worker process.
+    """
+    chosen: dict[str, Any] = {
+        "model": card.source,
+        "runner": runner,
+        "max_model_len": settings.max_model_len,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+        "pipeline_parallel_size": settings.pipeline_parallel_size,
+        "data_parallel_size": settings.data_parallel_size,
+        "quantization": settings.quantization,
+        "max_num_batched_tokens": settings.max_num_batched_tokens,
+        "seed": settings.seed,
+        "trust_remote_code": settings.trust_remote_code,
+        "log_level": settings.log_level,
+        "disable_log_stats": True,
+    }
+    chosen |= _cpu_arguments(settings, card, runner) if cpu else _gpu_arguments(settings)
+    return {name: value for name, value in chosen.items() if value is not None} | dict(settings.extra)
+
+
+def _cpu_arguments(settings: EngineSettings, card: ModelCard, runner: Runner) -> dict[str, Any]:
+    if settings.workers == 1:
+        # vLLM puts a worker process between its scheduler and the model so that it can bind threads. One process
+        # fewer starts 10 s sooner, saves 400 MB and is faster for models small enough for a CPU.
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    cache = CPU_KV_CACHE_GIB if runner == "generate" else CPU_REWARD_KV_CACHE_GIB
+    return {
+        "dtype": card.dtype or "auto" if settings.dtype == "auto" else settings.dtype,
+        "block_size": settings.block_size or CPU_BLOCK_SIZE,
+        "kv_cache_memory_bytes": int((settings.kv_cache_gib or cache) * GIB),
+        "enforce_eager": settings.enforce_eager is not False,
+        "max_num_seqs": settings.max_num_seqs or CPU_MAX_NUM_SEQS,
+        "distributed_executor_backend": "uni" if settings.workers == 1 else None,
+    }
+
+
+def _gpu_arguments(settings: EngineSettings) -> dict[str, Any]:
+    return {
+        "dtype": settings.dtype,
+        "block_size": settings.block_size or GPU_BLOCK_SIZE,
+        "gpu_memory_utilization": settings.gpu_memory or GPU_MEMORY_ALONE,
+        "kv_cache_memory_bytes": int(settings.kv_cache_gib * GIB) if settings.kv_cache_gib else None,
+        "enforce_eager": bool(settings.enforce_eager),
+        "max_num_seqs": settings.max_num_seqs,
+    }
