@@ -194,5 +194,8 @@ async def _on_validation_error(_: Request, error: Exception) -> Response:
     return error_response(invalid(error.errors(), error.body))
 
 
-async def _on_unexpected(_: Request, error: Exception) -> Response:
-    return error_response(error)
+async def _on_unexpected(request: Request, error: Exception) -> Response:
+    response = error_response(error)
+    if name := request.scope.get("state", {}).get("request_id"):
+        response.headers["X-Request-Id"] = name  # this reply is made outside the layer that echoes it
+    return response

@@ -39,6 +39,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorReply, "description": "No room for another search; see Retry-After."},
     500: {"model": ErrorReply, "description": "A fault of the server."},
     503: {"model": ErrorReply, "description": "Starting, draining, or an engine failed; see Retry-After."},
+    "default": {"model": ErrorReply, "description": "Any other error."},
     504: {"model": ErrorReply, "description": "The deadline passed before any answer existed."},
 }
 _STREAM: dict[int | str, dict[str, Any]] = {

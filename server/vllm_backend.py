@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from reward.conventions import convention_for
 from reward.registry import ProcessModel, build_rewards
 from server.backend import Backend, Report
 from server.settings import BUNDLED_MODEL, Settings, bundled
+
+_log = logging.getLogger(__name__)
 
 
 def check_models(settings: Settings) -> None:
@@ -109,6 +112,7 @@ class _Engines:
         if self.scorer:
             report(f"loading the reward model {Path(settings.reward_model_path or '').name}")
             await self.scorer.start()
+            _warn_of_short_reading(self.writer, self.scorer)
             process = ProcessModel(self.scorer, self.scorer.tokenizer, self.scorer.info.architecture)
         report("warming up")
         await self.writer.warm_up()
@@ -126,6 +130,13 @@ class _Engines:
             if engine:
                 with contextlib.suppress(Exception):
                     await engine.close()
+
+
+def _warn_of_short_reading(writer: VllmEngine, scorer: PoolingEngine) -> None:
+    """A path that the reward model cannot read fails its search, so the operator should know early."""
+    writes, reads = writer.info.max_model_len, scorer.info.max_model_len
+    if reads < writes:
+        _log.warning("the reward model reads %d tokens, fewer than the %d that the model writes", reads, writes)
 
 
 def _engines(settings: Settings, report: Report) -> tuple[VllmEngine, PoolingEngine | None]:

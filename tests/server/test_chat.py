@@ -235,4 +235,5 @@ async def test_an_unexpected_fault_shows_nothing_of_itself() -> None:
     assert reply.status_code == 500
     assert reply.json()["error"]["type"] == "server_error"
     assert "secret" not in reply.text
+    assert len(reply.headers["x-request-id"]) == 32
     assert reply.headers["x-should-retry"] == "false"
