@@ -119,6 +119,8 @@ def invalid(faults: Sequence[Mapping[str, Any]], given: object, prefix: str = ""
 
 def _fault_line(fault: Mapping[str, Any], given: object, prefix: str) -> str:
     name, message = _dotted(fault, given, prefix), str(fault["msg"]).removeprefix("Value error, ")
+    if tuple(fault["loc"]) == ("body",) and fault["type"] in {"missing", "model_attributes_type"}:
+        return "the body must be a JSON object, sent with Content-Type: application/json"
     if fault["type"] == "extra_forbidden":
         message = "this field is not known here"
     elif fault["type"] == "json_invalid":

@@ -237,3 +237,12 @@ async def test_an_unexpected_fault_shows_nothing_of_itself() -> None:
     assert "secret" not in reply.text
     assert len(reply.headers["x-request-id"]) == 32
     assert reply.headers["x-should-retry"] == "false"
+
+
+async def test_token_ids_must_be_the_models() -> None:
+    """Token ids outside the vocabulary are refused before the engine sees them."""
+    engine = ScriptedEngine()
+    async with serving(engine, made=backend(engine, vocab_size=100)) as service:
+        for field in ({"allowed_token_ids": [100]}, {"stop_token_ids": [100]}, {"logit_bias": {"100": 1.0}}):
+            assert (await service.refusal(**field))["param"] == next(iter(field))
+        await service.answer(model="abacus:direct", stop_token_ids=[99])

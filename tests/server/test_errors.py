@@ -210,3 +210,11 @@ async def test_while_starting_chats_get_503_and_a_time_to_come_back() -> None:
         go.set()
         await service.runtime.settled.wait()
         assert "no model" in check_shape(await service.ask())["message"]
+
+
+async def test_a_body_that_is_not_announced_as_json_is_told_so(service: Service) -> None:
+    """What curl sends without a Content-Type gets a message that says what is missing."""
+    for content_type in ("application/x-www-form-urlencoded", "text/plain"):
+        reply = await service.client.post(CHATS, content=b'{"messages": []}', headers={"Content-Type": content_type})
+        assert reply.status_code == 400
+        assert "Content-Type: application/json" in check_shape(reply)["message"]
