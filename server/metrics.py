@@ -1,4 +1,4 @@
-"""Prometheus metrics: an observer of search events, two port wrappers, and gauges. Nothing else touches them.
+"""Prometheus metrics and the observer that feeds them from a search's events.
 
 The registry is passed in. Every label value comes from a closed set: strategies, stop reasons, rewards that are loaded,
 route templates, error classes. Counts per search live in its observer, so concurrent searches never mix.
@@ -6,16 +6,12 @@ route templates, error classes. Counts per search live in its observer, so concu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from mcts import events
 from mcts.errors import EspalierError
-from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
 from mcts.result import SearchResult
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1200, 1800)
@@ -131,77 +127,11 @@ class _SearchObserver:
         self._metrics.duration.labels(self._strategy).observe(event.seconds)
 
 
-class CountedEngine:
-    """An engine that knows how many of its calls are open."""
-
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
-        self._engine, self._gauge = engine, metrics.engine_in_flight
-
-    async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
-        """As the engine's own."""
-        with _open(self._gauge):
-            return await self._engine.sample(request)
-
-    async def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:
-        """As the engine's own. Closing it closes the engine's."""
-        with _open(self._gauge):
-            pieces = self._engine.stream(request)
-            try:
-                async for piece in pieces:
-                    yield piece
-            finally:
-                if close := getattr(pieces, "aclose", None):
-                    await close()
-
-
-class CountedReward:
-    """A reward model that knows how many of its calls are open."""
-
-    def __init__(self, reward: RewardModel, metrics: Metrics) -> None:
-        self._reward, self._gauge = reward, metrics.reward_in_flight
-
-    @property
-    def top_logprobs(self) -> int:
-        """As the reward model's own."""
-        return self._reward.top_logprobs
-
-    async def score(self, paths: Sequence[Path]) -> Sequence[PathScore]:
-        """As the reward model's own."""
-        with _open(self._gauge):
-            return await self._reward.score(paths)
-
-
-class JoinedRegistries(Collector):
-    """Several registries read as one, so that vLLM's metrics (global registry) stand beside ours."""
-
-    def __init__(self, *registries: CollectorRegistry) -> None:
-        self._registries = registries
-
-    def collect(self) -> Iterator[Metric]:
-        """Every metric; of two with one name, the first registry's."""
-        seen: set[str] = set()
-        for registry in self._registries:
-            metrics: Iterable[Metric] = registry.collect()
-            for metric in metrics:
-                if metric.name not in seen:
-                    seen.add(metric.name)
-                    yield metric
-
-
 def _is_news(event: events.Event) -> bool:
     """Whether something came from the engine. The root (node 0) is there before the first call."""
     if isinstance(event, events.NodeAdded):
         return event.node > 0
     return isinstance(event, events.AnswerFound | events.AnswerText)
-
-
-@contextmanager
-def _open(gauge: Gauge) -> Iterator[None]:
-    gauge.inc()
-    try:
-        yield
-    finally:
-        gauge.dec()
 
 
 def _outcome(failed: str | None) -> str:

@@ -16,9 +16,9 @@ from mcts.budget import Budget
 from mcts.errors import InvalidRequest
 from mcts.strategies import STRATEGIES
 from server.backend import Backend
-from server.errors import invalid
 from server.options import OWN_REWARD, SAMPLERS, TREES, build_options, needs_reward
 from server.presets import Preset
+from server.refusals import invalid
 from server.schemas.search import Named, Search
 from server.settings import Settings
 

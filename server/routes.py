@@ -12,10 +12,10 @@ from prometheus_client.exposition import choose_encoder
 
 from mcts.errors import NotReady
 from server.chats import assign, find_preset
+from server.counted import JoinedRegistries
 from server.errors import error_body, headers_of
 from server.interruption import ClientGone, disconnected, interrupted_by
 from server.listing import model_card, model_list
-from server.metrics import JoinedRegistries
 from server.replies import completion
 from server.runtime import Phase, Runtime
 from server.schemas.chat import ChatRequest

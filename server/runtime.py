@@ -19,7 +19,8 @@ from mcts.errors import NotReady, StartupError
 from mcts.ports import RewardModel
 from server.admission import Admission
 from server.backend import Backend, Loader, Report
-from server.metrics import CountedEngine, CountedReward, Metrics
+from server.counted import CountedEngine, CountedReward
+from server.metrics import Metrics
 from server.presets import Preset, served_presets
 from server.settings import Settings
 

@@ -60,13 +60,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def test_start_up_tells_its_phases(server: Process) -> None:
     """Each phase is a line with its time; the last one says how to ask."""
-    for phase in (
-        "listening on",
-        "loading the model abacus",
-        "loading the reward model abacus-prm",
-        "warming up",
-        "ready on",
-    ):
+    for phase in ("listening on", "abacus: loading", "abacus-prm: loading", "abacus-prm: ready", "ready on"):
         assert phase in server.text
     assert "curl" in server.wait_for("curl.*", 5).group()
 
@@ -117,7 +111,7 @@ def test_direct_decoding_streams_what_it_also_says_plainly(server: Process) -> N
 
 def test_ask_shows_the_search(server: Process) -> None:
     """The command line asks the real server."""
-    done = espalier("ask", PROBLEM, "--url", server.url, "--simulations", "4", "--max-tokens", "200", seconds=120)
+    done = espalier("ask", PROBLEM, "--url", server.url, "--simulations", "4", "--max-tokens", "60", seconds=120)
     assert done.returncode == 0, done.stderr
     assert "search  uct by prm" in done.stdout
 

@@ -1,0 +1,79 @@
+"""Wrappers that count: ports that know how many of their calls are open, and several registries read as one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
+from server.metrics import Metrics
+
+
+class CountedEngine:
+    """An engine that knows how many of its calls are open."""
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine, self._gauge = engine, metrics.engine_in_flight
+
+    async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
+        """As the engine's own."""
+        with _open(self._gauge):
+            return await self._engine.sample(request)
+
+    async def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:
+        """As the engine's own. Closing it closes the engine's."""
+        with _open(self._gauge):
+            pieces = self._engine.stream(request)
+            try:
+                async for piece in pieces:
+                    yield piece
+            finally:
+                if close := getattr(pieces, "aclose", None):
+                    await close()
+
+
+class CountedReward:
+    """A reward model that knows how many of its calls are open."""
+
+    def __init__(self, reward: RewardModel, metrics: Metrics) -> None:
+        self._reward, self._gauge = reward, metrics.reward_in_flight
+
+    @property
+    def top_logprobs(self) -> int:
+        """As the reward model's own."""
+        return self._reward.top_logprobs
+
+    async def score(self, paths: Sequence[Path]) -> Sequence[PathScore]:
+        """As the reward model's own."""
+        with _open(self._gauge):
+            return await self._reward.score(paths)
+
+
+class JoinedRegistries(Collector):
+    """Several registries read as one, so that vLLM's metrics (global registry) stand beside ours."""
+
+    def __init__(self, *registries: CollectorRegistry) -> None:
+        self._registries = registries
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric; of two with one name, the first registry's."""
+        seen: set[str] = set()
+        for registry in self._registries:
+            metrics: Iterable[Metric] = registry.collect()
+            for metric in metrics:
+                if metric.name not in seen:
+                    seen.add(metric.name)
+                    yield metric
+
+
+@contextmanager
+def _open(gauge: Gauge) -> Iterator[None]:
+    gauge.inc()
+    try:
+        yield
+    finally:
+        gauge.dec()
