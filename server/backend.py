@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from mcts.budget import Clock
-from mcts.ports import AnswerReader, Engine, RewardModel, Tokenizer
+from mcts.ports import AnswerReader, Engine, RewardModel, Sampling, Tokenizer
 from server.settings import Settings
 
 
@@ -28,6 +28,7 @@ class Backend:
         tokenizer: The engine's tokenizer.
         answers: Reads and compares final answers.
         rewards: Loaded rewards by name.
+        sampling: How tokens are drawn where nobody says; the model's own recommendation.
         max_model_len: Most tokens of prompt and answer together.
         vocab_size: Token ids are below it.
         close: Frees everything.
@@ -39,6 +40,7 @@ class Backend:
     tokenizer: Tokenizer
     answers: AnswerReader
     rewards: Mapping[str, RewardModel] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
     max_model_len: int = 4096
     vocab_size: int = 2**31
     close: Callable[[], Awaitable[None]] = _nothing

@@ -59,7 +59,9 @@ async def assign(request: ChatRequest, runtime: Runtime, request_id: str, search
     _check_size(request, plan, max_tokens, settings)
     task = Task(
         prompt=prompt,
-        sampling=_sampling(request, own_sampling(plan.strategy, settings.default_temperature), backend),
+        sampling=_sampling(
+            request, own_sampling(plan.strategy, settings.default_temperature, backend.sampling), backend
+        ),
         max_tokens=max_tokens,
         budget=plan.budget,
         seed=request.seed,

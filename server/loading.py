@@ -35,4 +35,4 @@ def load_scripted(settings: Settings, report: Report) -> Backend:
         raise StartupError("the scripted engine loads no model; drop --model, or name it with --served-model-name")
     engine = ScriptedEngine(latency=lambda _, __: SCRIPTED_SECONDS, token_seconds=SCRIPTED_SECONDS)
     rewards = {**build_rewards(), "prm": ScriptedReward()}
-    return Backend(engine, engine.tokenizer, StandardAnswers(), rewards, settings.max_model_len or 8192)
+    return Backend(engine, engine.tokenizer, StandardAnswers(), rewards, max_model_len=settings.max_model_len or 8192)

@@ -44,9 +44,17 @@ def needs_reward(strategy: str) -> bool:
     return STRATEGIES[strategy].needs_reward
 
 
-def own_sampling(strategy: str, default_temperature: float) -> Sampling:
-    """How tokens are drawn where the client leaves it open."""
-    return OWN_SAMPLING.get(strategy, Sampling(temperature=default_temperature))
+def own_sampling(strategy: str, temperature: float | None, model: Sampling) -> Sampling:
+    """How tokens are drawn where the client leaves it open.
+
+    Args:
+        strategy: A reference strategy brings its own.
+        temperature: The operator's; None leaves it to the model.
+        model: What the model's makers recommend.
+    """
+    if strategy in OWN_SAMPLING:
+        return OWN_SAMPLING[strategy]
+    return model if temperature is None else dataclasses.replace(model, temperature=temperature)
 
 
 def _step(step: Mapping[str, Any]) -> StepRule:

@@ -185,8 +185,14 @@ class Settings(BaseModel):
         "TOKENS",
         ge=1,
     )
-    default_temperature: float = _field(
-        SEARCH, 1.0, "Sampling temperature where the client sets none. Higher grows more varied trees.", "T", ge=0, le=2
+    default_temperature: float | None = _field(
+        SEARCH,
+        None,
+        "Sampling temperature where the client sets none. Higher grows more varied trees. "
+        "Default: the model's generation_config.json, else 1.",
+        "T",
+        ge=0,
+        le=2,
     )
 
     max_simulations: int = _field(LIMITS, 1024, "Most simulations a request may ask for.", "N", ge=1)

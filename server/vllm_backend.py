@@ -12,6 +12,7 @@ from engine.pooling import PoolingEngine
 from engine.settings import EngineSettings
 from engine.vllm_engine import VllmEngine
 from mcts.errors import StartupError
+from mcts.ports import Sampling
 from reward.answers import StandardAnswers
 from reward.conventions import convention_for
 from reward.registry import ProcessModel, build_rewards
@@ -67,6 +68,7 @@ def _backend(pair: EnginePair) -> Backend:
         tokenizer=writer.tokenizer,
         answers=StandardAnswers(),
         rewards=build_rewards(process),
+        sampling=_recommended(writer),
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
         close=pair.close,
@@ -104,6 +106,13 @@ def scorer_settings(settings: Settings, path: str) -> EngineSettings:
         threads=settings.threads,
         extra=settings.reward_engine_arg,
     )
+
+
+def _recommended(writer: VllmEngine) -> Sampling:
+    """What the model's generation_config.json says about drawing tokens, as vLLM's own server takes it."""
+    told = writer.process.llm.model_config.get_diff_sampling_param()
+    known = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+    return Sampling(**{name: told[name] for name in known if told.get(name) is not None})
 
 
 def _warn_of_short_reading(writer: VllmEngine, scorer: PoolingEngine) -> None:

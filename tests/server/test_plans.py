@@ -9,13 +9,15 @@ from pydantic import TypeAdapter
 
 from engine.scripted import ScriptedEngine
 from mcts.errors import InvalidRequest
+from mcts.ports import Sampling
 from mcts.strategies import STRATEGIES
-from mcts.strategies.marco_o1 import MARCO_O1
+from mcts.strategies.marco_o1 import MARCO_O1, SAMPLING
 from reward.registry import build_rewards
+from server.options import own_sampling
 from server.plans import Plan, make_plan
 from server.presets import PRESETS, Preset, served_presets
 from server.schemas.search import Search
-from tests.server.service import backend, settings
+from tests.server.service import backend, serving, settings
 
 SEARCH: TypeAdapter[Any] = TypeAdapter(Search)
 BY_NAME = {preset.name: preset for preset in PRESETS}
@@ -138,3 +140,21 @@ def test_presets_whose_reward_is_missing_are_not_served() -> None:
     """What cannot run is not listed."""
     assert "uct-prm" not in served_presets(["confidence"])
     assert "uct-prm" in served_presets(["confidence", "prm"])
+
+
+def test_the_models_own_temperature_holds_unless_somebody_says_otherwise() -> None:
+    """The client beats a reference strategy, which beats the operator, who beats the model's recommendation."""
+    model = Sampling(temperature=0.7, top_k=20)
+    assert own_sampling("uct", None, model) == model
+    assert own_sampling("uct", 0.9, model) == Sampling(temperature=0.9, top_k=20)
+    assert own_sampling("marco-o1", 0.9, model) == SAMPLING
+
+
+async def test_the_clients_temperature_reaches_the_engine() -> None:
+    """What the request says goes into every call, what it leaves open comes from the model."""
+    engine = ScriptedEngine()
+    async with serving(engine, made=backend(engine, sampling=Sampling(temperature=0.7, top_k=20))) as service:
+        await service.answer(temperature=0.2, model="abacus:majority")
+        await service.answer(model="abacus:direct")
+    assert {(call.sampling.temperature, call.sampling.top_k) for call in list(engine.requests)[:-1]} == {(0.2, 20)}
+    assert engine.requests[-1].sampling.temperature == 0.7
