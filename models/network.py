@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 KeyValues = tuple[Tensor, Tensor]
 
@@ -53,7 +53,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis of `x`."""
-        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), 1e-6)
+        return functional.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), 1e-6)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -84,13 +84,7 @@ class Attention(nn.Module):
         if past is not None:
             key, value = torch.cat((past[0], key), dim=2), torch.cat((past[1], value), dim=2)
         # A cached call carries one new token, which may see everything; an uncached one needs the causal triangle.
-        groups = self.num_heads // self.num_kv_heads
-        out = F.scaled_dot_product_attention(
-            query,
-            key.repeat_interleave(groups, dim=1),
-            value.repeat_interleave(groups, dim=1),
-            is_causal=past is None,
-        )
+        out = functional.scaled_dot_product_attention(query, key, value, is_causal=past is None, enable_gqa=True)
         return self.o_proj(out.transpose(1, 2).reshape(batch, time, width)), (key, value)
 
 
@@ -105,7 +99,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `x` (…, width) to the same shape."""
-        out: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        out: Tensor = self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
         return out
 
 
@@ -171,7 +165,7 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score every vocabulary entry for `hidden` (…, width)."""
-        return F.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype))
+        return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype))
 
 
 class ProcessRewardModel(nn.Module):

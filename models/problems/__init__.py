@@ -1,7 +1,7 @@
-"""Problems in plain English with exact checkers: word problems and countdown. Standard library only.
+r"""Problems in plain English with exact checkers: word problems and countdown. Standard library only.
 
 record = next(generate("word", count=1, seed=7))
-check(record, "… \\\\boxed{42}")
+check(record, "… \boxed{42}")
 """
 
 from models.problems.check import check, step_labels

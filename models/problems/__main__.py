@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--split",
         choices=("heldout", "train"),
         default="heldout",
-        help="heldout (default): problems that the bundled model was never trained on, whatever the seed; train: the others",
+        help="heldout (default): problems that the bundled model never saw in training; train: the others",
     )
     parser.add_argument("--no-solution", action="store_true", help="leave out the worked solution")
     options = parser.parse_args(argv)

@@ -1,9 +1,9 @@
-"""Decide exactly whether a completion solves a problem, and which of its steps are right.
+r"""Decide exactly whether a completion solves a problem, and which of its steps are right.
 
 Rules:
-    word: the last `\\boxed{…}` holds the whole number that is the answer (spaces, `$` and thousands commas are ignored).
-    countdown: the last `\\boxed{…}` holds an expression that uses every given number exactly once, no other number, and whose
-        exact value is the target. Only the expression counts: several expressions can be right.
+    word: the last `\boxed{…}` holds the whole number that is the answer (spaces, `$` and thousands commas are ignored).
+    countdown: the last `\boxed{…}` holds an expression that uses every given number exactly once, no other number, and
+        whose exact value is the target. Only the expression counts: several expressions can be right.
 """
 
 import re
@@ -15,8 +15,9 @@ from models.problems.countdown import reachable
 from models.problems.expression import evaluate, last_boxed
 from models.problems.record import STEP_BREAK, Equation, Record
 
-_EQUATION = re.compile(r"(?<!\d)(\d{1,6}) ([-+*/]) (\d{1,6}) = (\d{1,6})(?!\d)")
-_LEFT = re.compile(r"Left: (\d{1,6}(?:, \d{1,6}){0,3})\.")
+_EQUATION = re.compile(r"(?<![-+*/=\d])(\d{1,6})([-+*/])(\d{1,6})=(\d{1,6})(?![-+*/=\d])")
+_SPACED_SIGN = re.compile(r" ?([-+*/=]) ?")
+_LEFT = re.compile(r"Left: (\d{1,6}(?: \d{1,6}){0,3})\.")
 
 
 def check(record: Record, completion_text: str) -> bool:
@@ -54,7 +55,7 @@ def step_labels(record: Record, steps: Sequence[str]) -> list[bool]:
 
 def read_equation(step: str) -> Equation | None:
     """Return the one equation in `step`, or None when there is none, several, or its arithmetic is wrong."""
-    found = _EQUATION.findall(step)
+    found = _EQUATION.findall(_SPACED_SIGN.sub(r"\1", step))
     if len(found) != 1:
         return None
     left, op, right, result = int(found[0][0]), found[0][1], int(found[0][2]), int(found[0][3])
@@ -115,6 +116,6 @@ class _CountdownJudge:
         if not used <= self.left:
             return False
         self.left = self.left - used + Counter((equation.result,))
-        if Counter(map(int, listed[1].split(", "))) != self.left:
+        if Counter(map(int, listed[1].split())) != self.left:
             return False
         return reachable(tuple(sorted(self.left.elements())), self.target)

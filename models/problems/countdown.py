@@ -1,7 +1,7 @@
 """Countdown: reach a target from three or four numbers, each used exactly once.
 
-The rule of the game as generated: whole numbers, results never negative, division only when exact. A solution combines two
-numbers at a time and says which are left. `reachable` decides exactly whether a state can still reach the target.
+The rule of the game as generated: whole numbers, results never negative, division only when exact. A solution combines
+two numbers at a time and says which are left. `reachable` decides exactly whether a state can still reach the target.
 """
 
 import random
@@ -13,20 +13,25 @@ from models.problems.record import STEP_BREAK, Equation, Record, UnsuitableError
 State = tuple[int, ...]
 Move = tuple[int, str, int, int]
 
-LARGEST = 999
-FOUR_NUMBER_SHARE = 0.4
-HIGHEST_OF_THREE = 20
-HIGHEST_OF_FOUR = 12
-LOWEST_TARGET, HIGHEST_TARGET = 10, 100
+LARGEST = 200
+FOUR_NUMBER_SHARE = 0.3
+HIGHEST_OF_THREE = 15
+HIGHEST_OF_FOUR = 10
+LOWEST_TARGET, HIGHEST_TARGET = 10, 60
 
 _QUESTIONS = (
     "Use the numbers {numbers}, each exactly once, with + - * / to make {target}.",
     "Reach {target} from {numbers}. Use every number exactly once.",
     "Make {target} using each of the numbers {numbers} exactly once and the operations + - * /.",
     "Countdown: the numbers are {numbers} and the target is {target}. Use each number exactly once.",
-    "Your target is {target}. You have the numbers {numbers}. How can you get there if each number is used exactly once?",
-    "Combine {numbers} with addition, subtraction, multiplication and division to get {target}. Each number must be used"
-    " exactly once.",
+    (
+        "Your target is {target}. You have the numbers {numbers}."
+        " How can you get there if each number is used exactly once?"
+    ),
+    (
+        "Combine {numbers} with addition, subtraction, multiplication and division to get {target}."
+        " Each number must be used exactly once."
+    ),
     "Find a way to write {target} with the numbers {numbers}, using each of them exactly once.",
     "How do you get {target} out of {numbers} if every number has to be used exactly once?",
 )
@@ -71,17 +76,21 @@ def make_countdown(rng: random.Random) -> tuple[str, Record]:
     numbers = [rng.randint(1, highest) for _ in range(4 if four else 3)]
     target = _draw_target(rng, tuple(sorted(numbers)))
     solution, answer = solve(rng, numbers, target)
-    listed = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
-    question = rng.choice(_QUESTIONS).format(numbers=listed, target=target)
     record = {
         "kind": "countdown",
-        "question": question,
+        "question": question(rng, numbers, target),
         "answer": answer,
         "solution": solution,
         "numbers": numbers,
         "target": target,
     }
     return f"countdown {sorted(numbers)} {target}", record
+
+
+def question(rng: random.Random, numbers: list[int], target: int) -> str:
+    """Word a problem of two or more numbers in one of many ways."""
+    listed = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+    return rng.choice(_QUESTIONS).format(numbers=listed, target=target)
 
 
 def _draw_target(rng: random.Random, state: State) -> int:
@@ -104,9 +113,9 @@ def solve(rng: random.Random, numbers: list[int], target: int) -> tuple[str, str
     while len(held) > 1:
         move = _good_move(rng, tuple(sorted(value for value, _ in held)), target)
         left, right = _take(held, move[0]), _take(held, move[2])
-        expression = f"{_wrapped(left)} {move[1]} {_wrapped(right)}"
+        expression = f"{_wrapped(left)}{move[1]}{_wrapped(right)}"
         held.append((move[3], expression))
-        steps.append(f"{Equation(*move)}. Left: {', '.join(str(value) for value, _ in held)}.")
+        steps.append(f"{Equation(*move)}. Left: {' '.join(str(value) for value, _ in held)}.")
     answer = held[0][1]
     steps.append(f"The answer is \\boxed{{{answer}}}")
     return STEP_BREAK.join(steps), answer

@@ -1,4 +1,4 @@
-"""Read `\\boxed{…}` and arithmetic expressions out of untrusted text, in time linear in its length and without eval()."""
+r"""Read `\boxed{…}` and arithmetic expressions out of untrusted text, in linear time and without eval()."""
 
 from fractions import Fraction
 

@@ -18,8 +18,8 @@ def generate(kind: Kind, count: int, seed: int, split: Split = "heldout") -> Ite
         kind: `word` or `countdown`.
         count: How many, 0 or more.
         seed: Any integer.
-        split: `train` is what the recipe may learn from, `heldout` what it never sees. A problem's split follows from the
-            hash of its question (word) or of its numbers and target (countdown), so the two share no problem
+        split: `train` is what the recipe may learn from, `heldout` what it never sees. A problem's split follows from
+            the hash of its question (word) or of its numbers and target (countdown), so the two share no problem
             whatever the seeds.
 
     Raises:

@@ -20,7 +20,7 @@ class UnsuitableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One arithmetic step, `left op right = result`.
+    """One arithmetic step, written `left op right = result` without spaces.
 
     Attributes:
         left: First operand.
@@ -44,7 +44,7 @@ class Equation:
         return (self.left, self.op, self.right, self.result)
 
     def __str__(self) -> str:
-        return f"{self.left} {self.op} {self.right} = {self.result}"
+        return f"{self.left}{self.op}{self.right}={self.result}"
 
 
 def split_of(identity: str) -> Split:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from models.problems.record import Equation, UnsuitableError
 
-LARGEST = 999
+LARGEST = 400
 
 _SHE = (
     "Anna",

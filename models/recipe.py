@@ -1,0 +1,79 @@
+"""Sizes and lengths of the recipe: `full` makes the bundled pair, `short` shows in a minute that it works."""
+
+from dataclasses import dataclass
+
+from models.train_lm import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that shapes the result, besides the seed.
+
+    Attributes:
+        vocab_size: Most tokens of the tokenizer.
+        hidden_size: Width of both networks; the heads have 64 channels.
+        num_layers: Depth of both networks.
+        intermediate_size: Width inside the feed-forward layers.
+        batch_tokens: Tokens per optimiser step.
+        question_weight: Weight of predicting a question's token, an answer's being 1.
+        language: Schedule of the language model.
+        reward_problems: Train-split problems of each family whose answers teach the reward model.
+        reward_samples: Answers sampled for each of them.
+        corrupted_share: Gold and corrupted solutions added, each as a share of the samples.
+        reward: Schedule of the reward model; it goes over its rows again as often as needed.
+        exam_problems: Held-out problems of each family in the report.
+        exam_samples: Answers sampled for each of them.
+        temperature: Of all sampling.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_layers: int
+    intermediate_size: int
+    batch_tokens: int
+    question_weight: float
+    language: Schedule
+    reward_problems: int
+    reward_samples: int
+    corrupted_share: float
+    reward: Schedule
+    exam_problems: int
+    exam_samples: int
+    temperature: float
+
+
+FULL = Recipe(
+    vocab_size=1536,
+    hidden_size=256,
+    num_layers=4,
+    intermediate_size=768,
+    batch_tokens=4096,
+    question_weight=0.1,
+    language=Schedule(steps=12000, peak_rate=1.8e-3, decay_share=0.4),
+    reward_problems=2500,
+    reward_samples=4,
+    corrupted_share=0.1,
+    reward=Schedule(steps=1900, peak_rate=8e-4, decay_share=0.6, warmup=50),
+    exam_problems=500,
+    exam_samples=16,
+    temperature=1.0,
+)
+
+SHORT = Recipe(
+    vocab_size=1536,
+    hidden_size=64,
+    num_layers=2,
+    intermediate_size=128,
+    batch_tokens=2048,
+    question_weight=0.1,
+    language=Schedule(steps=150, peak_rate=5e-3, warmup=10),
+    reward_problems=40,
+    reward_samples=2,
+    corrupted_share=1.0,
+    reward=Schedule(steps=60, peak_rate=3e-3, warmup=5),
+    exam_problems=20,
+    exam_samples=2,
+    temperature=1.0,
+)
+
+PRESETS = {"full": FULL, "short": SHORT}
