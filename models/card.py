@@ -135,5 +135,6 @@ def _how(report: dict[str, Any]) -> str:
         f"Reward model: {recipe['reward']['steps']} steps on {recipe['reward_samples']} sampled answers to each of",
         f"{recipe['reward_problems']} training problems a family, with corrupted and gold solutions added.",
         f"All figures: `{REPORT}`.",
+        *([run["note"]] if run["note"] else []),
     ]
     return "\n".join(lines)

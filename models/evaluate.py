@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from models.batches import LENGTHS, Row, pad
 from models.chats import ask
@@ -14,7 +15,7 @@ from models.problems import Record, check
 from models.problems.expression import last_boxed
 from models.reward_rows import UNLABELLED, reward_rows
 from models.sampling import Sampler
-from models.tokenizer import TURN_END, PreTrainedTokenizerFast
+from models.tokenizer import TURN_END
 
 Progress = Callable[[int], None]
 
@@ -55,7 +56,6 @@ def answers(
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]
 
 
-@torch.inference_mode()
 def score(
     model: ProcessRewardModel, tokenizer: PreTrainedTokenizerFast, pairs: Sequence[tuple[Record, str]]
 ) -> list[Scores | None]:
@@ -73,7 +73,8 @@ def score(
         for start in range(0, len(indices), 128):
             chosen = indices[start : start + 128]
             ids, _ = pad([rows[i] for i in chosen], length, 0, UNLABELLED)
-            logits = network(ids.to(device), dtype=torch.bfloat16)
+            with torch.inference_mode():
+                logits = network(ids.to(device), dtype=torch.bfloat16)
             right = torch.softmax(logits.float(), -1)[..., 1].cpu().tolist()
             for index, values in zip(chosen, right, strict=True):
                 found[index] = _scores_of(rows[index], values)

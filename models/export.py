@@ -40,13 +40,15 @@ def config_of(shape: NetworkShape, tokenizer: PreTrainedTokenizerFast, architect
     }
 
 
-def save_language_model(model: LanguageModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write the language model and its tokenizer to `folder`, weights in bfloat16."""
+def save_language_model(
+    model: LanguageModel, tokenizer: PreTrainedTokenizerFast, folder: Path, temperature: float
+) -> None:
+    """Write the language model and its tokenizer to `folder`, weights in bfloat16, with a default `temperature`."""
     config = config_of(model.model.shape, tokenizer, "Qwen2ForCausalLM")
     _save(model, tokenizer, config, folder)
     generation = {
         "do_sample": True,
-        "temperature": 1.0,
+        "temperature": temperature,
         "eos_token_id": config["eos_token_id"],
         "pad_token_id": config["pad_token_id"],
     }

@@ -44,7 +44,7 @@ class NetworkShape:
         return self.hidden_size // self.num_heads
 
 
-class RMSNorm(nn.Module):
+class RMSNorm(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """Root-mean-square normalisation with a learned scale."""
 
     def __init__(self, size: int) -> None:
@@ -62,7 +62,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
-class Attention(nn.Module):
+class Attention(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """Causal grouped-query attention."""
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -88,7 +88,7 @@ class Attention(nn.Module):
         return self.o_proj(out.transpose(1, 2).reshape(batch, time, width)), (key, value)
 
 
-class FeedForward(nn.Module):
+class FeedForward(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """SwiGLU feed-forward layer."""
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -103,7 +103,7 @@ class FeedForward(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """One pre-norm transformer block."""
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -120,7 +120,7 @@ class Block(nn.Module):
         return x + self.mlp(self.post_attention_layernorm(x)), cache
 
 
-class Body(nn.Module):
+class Body(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """Embedding, blocks and final norm: everything below a head."""
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -156,7 +156,7 @@ class Body(nn.Module):
         return self.norm(x), caches
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """`Qwen2ForCausalLM` with tied embeddings."""
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -168,7 +168,7 @@ class LanguageModel(nn.Module):
         return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype))
 
 
-class ProcessRewardModel(nn.Module):
+class ProcessRewardModel(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """`Qwen2ForProcessRewardModel`: two logits a token, index 1 for "right so far"."""
 
     def __init__(self, shape: NetworkShape) -> None:

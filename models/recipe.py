@@ -23,7 +23,8 @@ class Recipe:
         reward: Schedule of the reward model; it goes over its rows again as often as needed.
         exam_problems: Held-out problems of each family in the report.
         exam_samples: Answers sampled for each of them.
-        temperature: Of all sampling.
+        temperature: Of the answers that teach the reward model; high, to show it many slips.
+        serving_temperature: Of the examination's samples, and the default that the model is saved with.
     """
 
     vocab_size: int
@@ -40,6 +41,7 @@ class Recipe:
     exam_problems: int
     exam_samples: int
     temperature: float
+    serving_temperature: float
 
 
 FULL = Recipe(
@@ -57,6 +59,7 @@ FULL = Recipe(
     exam_problems=500,
     exam_samples=16,
     temperature=1.0,
+    serving_temperature=0.8,
 )
 
 SHORT = Recipe(
@@ -74,6 +77,7 @@ SHORT = Recipe(
     exam_problems=20,
     exam_samples=2,
     temperature=1.0,
+    serving_temperature=0.8,
 )
 
 PRESETS = {"full": FULL, "short": SHORT}

@@ -35,7 +35,6 @@ class Sampler:
         self.rows = rows
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
 
-    @torch.inference_mode()
     def __call__(
         self,
         prompts: Sequence[Sequence[int]],
@@ -59,7 +58,9 @@ class Sampler:
             for start in range(0, len(indices), self.rows):
                 chosen = indices[start : start + self.rows]
                 batch = torch.tensor([list(prompts[i]) for i in chosen], device=self.device)
-                for index, ids in zip(chosen, self._continue(batch, temperature, limit), strict=True):
+                with torch.inference_mode():
+                    texts = self._continue(batch, temperature, limit)
+                for index, ids in zip(chosen, texts, strict=True):
                     done[index] = ids
                 if progress is not None:
                     progress(len(chosen))

@@ -26,9 +26,9 @@ _EXAM_SEED_PURPOSE = "exam"
 
 
 class Bar(Protocol):
-    """A progress bar: `advance` by so many units, with a remark."""
+    """A progress bar: `by` so many units, with a remark."""
 
-    def __call__(self, advance: int, remark: str = "") -> None:
+    def __call__(self, by: int, remark: str = "") -> None:
         """Move the bar."""
 
 
@@ -138,7 +138,9 @@ def examine_all(
         records = exam_records(kind, recipe.exam_problems, seed)
         bar = start(f"{kind} exam", len(records) * (recipe.exam_samples + 1))
         greedy = answers(language_model, tokenizer, records, 1, 0.0, seed, bar)
-        samples = answers(language_model, tokenizer, records, recipe.exam_samples, recipe.temperature, seed, bar)
+        samples = answers(
+            language_model, tokenizer, records, recipe.exam_samples, recipe.serving_temperature, seed, bar
+        )
         pairs = [(record, text) for record, texts in zip(records, samples, strict=True) for text in texts]
         flat = score(reward_model, tokenizer, pairs)
         scores = [flat[first : first + recipe.exam_samples] for first in range(0, len(flat), recipe.exam_samples)]

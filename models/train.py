@@ -39,7 +39,14 @@ class Stopwatch:
 
 
 def train(
-    recipe: Recipe, seed: int, out: Path, work: Path, device: torch.device, start: StartBar, command: str
+    recipe: Recipe,
+    seed: int,
+    out: Path,
+    work: Path,
+    device: torch.device,
+    start: StartBar,
+    command: str,
+    note: str = "",
 ) -> dict[str, Any]:
     """Run every stage and write `out/abacus` and `out/abacus-prm`; returns the report.
 
@@ -51,13 +58,14 @@ def train(
         device: Where to compute.
         start: Opens a progress bar.
         command: What the report says was run.
+        note: A sentence for the model cards about how this run was made, or nothing.
     """
     watch = Stopwatch()
     with watch.time("tokenizer"):
         tokenizer = make_tokenizer(recipe, seed, work)
     with watch.time("language model"):
         language_model, language_losses = make_language_model(recipe, tokenizer, seed, device, start, work)
-        save_language_model(language_model, tokenizer, out / LANGUAGE_FOLDER)
+        save_language_model(language_model, tokenizer, out / LANGUAGE_FOLDER, recipe.serving_temperature)
     with watch.time("reward model"):
         reward_model, reward_losses = make_reward_model(recipe, tokenizer, language_model, seed, device, start, work)
         save_reward_model(reward_model, tokenizer, out / REWARD_FOLDER)
@@ -65,13 +73,17 @@ def train(
         figures = examine_all(recipe, tokenizer, language_model, reward_model, seed, start)
     report = {
         "figures": figures,
-        "exam": {"problems": recipe.exam_problems, "samples": recipe.exam_samples, "temperature": recipe.temperature},
+        "exam": {
+            "problems": recipe.exam_problems,
+            "samples": recipe.exam_samples,
+            "temperature": recipe.serving_temperature,
+        },
         "losses": {"language": _curve(language_losses), "reward": _curve(reward_losses)},
         "parameters": {"language": _size(language_model), "reward": _size(reward_model)},
         "context": LONGEST_CONTEXT,
         "step_tag_id": tokenizer.convert_tokens_to_ids(STEP_TAG),
         "recipe": asdict(recipe),
-        "run": describe_run(command, seed, _name(device), watch.minutes),
+        "run": describe_run(command, seed, _name(device), watch.minutes) | {"note": note},
     }
     write_cards(report, out / LANGUAGE_FOLDER, out / REWARD_FOLDER)
     return report
@@ -152,6 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU where there is one"
     )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
+    parser.add_argument("--note", default="", help="a sentence for the model cards about how this run was made")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     name = options.device if options.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
@@ -160,7 +173,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch, progress_bars(console) as start:
         work = options.work or Path(scratch)
         work.mkdir(parents=True, exist_ok=True)
-        report = train(PRESETS[options.preset], options.seed, options.out, work, torch.device(name), start, command)
+        report = train(
+            PRESETS[options.preset], options.seed, options.out, work, torch.device(name), start, command, options.note
+        )
     console.print_json(json.dumps({"figures": report["figures"], "minutes": report["run"]["minutes"]}))
     console.print(f"written to {options.out / LANGUAGE_FOLDER} and {options.out / REWARD_FOLDER}")
     return 0

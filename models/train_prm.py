@@ -16,7 +16,8 @@ def reward_model_from(language_model: LanguageModel, seed: int) -> ProcessReward
     torch.manual_seed(seed)
     model = ProcessRewardModel(language_model.model.shape)
     load_body(language_model.state_dict(), model.model)
-    return model.to(next(language_model.parameters()).device)
+    placed: ProcessRewardModel = model.to(next(language_model.parameters()).device)
+    return placed
 
 
 def reward_loss(model: ProcessRewardModel) -> Callable[[Tensor, Tensor], Tensor]:

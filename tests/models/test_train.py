@@ -1,0 +1,155 @@
+"""The recipe itself, in its short form: it learns, and what it writes can be read."""
+
+import json
+
+import pytest
+import torch
+
+from models.batches import LENGTHS, Row, batches, chat_rows
+from models.card import REPORT
+from models.chats import MIX, training_chats
+from models.evaluate import auroc, vote
+from models.recipe import SHORT
+from models.reward_rows import UNLABELLED, reward_rows
+from models.train import main
+from models.train_lm import Schedule
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder that `python -m models.train --preset short` fills."""
+    out = tmp_path_factory.mktemp("models")
+    assert main(["--preset", "short", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.mark.train
+@pytest.mark.timeout(300)
+def test_the_short_recipe_learns_and_writes_both_models(trained):
+    """Both losses fall, and both folders hold weights, a card and the same report."""
+    reports = [json.loads((trained / name / REPORT).read_text()) for name in ("abacus", "abacus-prm")]
+    assert reports[0] == reports[1]
+    for losses in reports[0]["losses"].values():
+        assert losses[-1] < 0.9 * losses[0]
+    assert reports[0]["losses"]["language"][-1] < 0.5 * reports[0]["losses"]["language"][0]
+    for name in ("abacus", "abacus-prm"):
+        assert (trained / name / "model.safetensors").stat().st_size < 16_000_000
+        assert (trained / name / "README.md").read_text().startswith("---\nlicense: apache-2.0")
+
+
+@pytest.mark.train
+@pytest.mark.timeout(300)
+def test_transformers_computes_what_the_recipe_trained(trained):
+    """The saved language model gives the same logits in transformers as in the recipe's own network."""
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    from models.network import LanguageModel, NetworkShape
+
+    folder = trained / "abacus"
+    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    weights = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+    config = theirs.config
+    ours = LanguageModel(
+        NetworkShape(
+            vocab_size=config.vocab_size,
+            hidden_size=config.hidden_size,
+            num_layers=config.num_hidden_layers,
+            num_heads=config.num_attention_heads,
+            num_kv_heads=config.num_key_value_heads,
+            intermediate_size=config.intermediate_size,
+        )
+    )
+    ours.load_state_dict(weights)
+    ids = torch.arange(4, 44).reshape(2, 20)
+    with torch.inference_mode():
+        expected = theirs(ids).logits
+        hidden, past = ours.model(ids[:, :12])
+        late = [ours.logits(hidden)]
+        for column in range(12, 20):
+            hidden, past = ours.model(ids[:, column : column + 1], past)
+            late.append(ours.logits(hidden))
+    torch.testing.assert_close(torch.cat(late, 1), expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """The bundled tokenizer."""
+    from pathlib import Path
+
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(Path(__file__).parents[2] / "models" / "abacus")
+
+
+def test_training_chats_repeat_by_seed_and_keep_their_shares():
+    """One seed gives one stream of chats, mixed about as `MIX` says."""
+    chats = list(training_chats(600, 5))
+    assert chats == list(training_chats(600, 5))
+    for kind, (_, _, share) in MIX.items():
+        assert abs(sum(chat.kind == kind for chat in chats) / 600 - share) < 0.08
+
+
+def test_only_what_the_assistant_says_weighs_fully(tokenizer):
+    """The answer and its end weigh 1, the question little, role names nothing."""
+    (chat,) = [chat for chat in training_chats(50, 1) if chat.kind == "word"][:1]
+    (row,) = chat_rows(tokenizer, [chat], question_weight=0.1)
+    full = tokenizer.decode([token for token, weight in zip(row.ids, row.targets, strict=True) if weight == 1])
+    assert full == chat.messages[-1]["content"] + "<|im_end|>"
+
+
+def test_a_drill_teaches_results_only(tokenizer):
+    """Of bare sums, nothing weighs but what stands after the equals signs."""
+    (chat,) = [chat for chat in training_chats(50, 1) if chat.kind == "sums"][:1]
+    (row,) = chat_rows(tokenizer, [chat], question_weight=0.0)
+    taught = tokenizer.decode([token for token, weight in zip(row.ids, row.targets, strict=True) if weight])
+    results = [equation.split("=")[1] for equation in chat.messages[-1]["content"].split("\n\n")]
+    assert taught == "".join(results)
+
+
+def test_reward_rows_follow_the_convention_of_qwen_math_prm(tokenizer):
+    """System turn, question, steps each followed by the tag and no blank line; labels at the tags alone."""
+    record = {"kind": "word", "question": "Q?", "answer": "3", "steps": [[1, "+", 2, 3, []]]}
+    (row,) = reward_rows(tokenizer, [(record, "A: 1+2=3.\n\nThe answer is \\boxed{4}")])
+    assert tokenizer.decode(row.ids) == (
+        "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
+        "<|im_start|>user\nQ?<|im_end|>\n"
+        "<|im_start|>assistant\nA: 1+2=3.<extra_0>The answer is \\boxed{4}<extra_0><|im_end|>\n"
+    )
+    assert [label for label in row.targets if label != UNLABELLED] == [1.0, 0.0]
+
+
+def test_batches_have_few_shapes_and_drop_nothing_that_fits():
+    """Every batch has one of the fixed lengths and padding on the right only."""
+    import random
+
+    rows = [Row([5] * size, [1.0] * size) for size in range(40, 200, 3)] * 8
+    for ids, targets in batches(rows, 0, 512, random.Random(0)):
+        assert ids.shape == targets.shape
+        assert ids.shape[1] in LENGTHS
+        assert (ids.diff(dim=1) <= 0).all()
+        assert ((ids > 0) == (targets > 0)).all()
+
+
+def test_the_rate_rises_stays_and_falls():
+    """Warm-up, plateau, then a line down to almost nothing."""
+    schedule = Schedule(steps=100, peak_rate=1.0, warmup=10, decay_share=0.5)
+    assert [round(schedule.rate(step), 2) for step in (0, 4, 9, 30, 50, 75, 99)] == [0.1, 0.5, 1, 1, 1, 0.5, 0.02]
+
+
+def test_auroc_by_hand():
+    """Of the four pairs of right and wrong, two and a half are in order."""
+    assert auroc([0.9, 0.4, 0.4, 0.6], [1, 1, 0, 0]) == pytest.approx(0.625)
+
+
+def test_the_vote_sums_weights_and_the_first_wins_a_tie():
+    """Equal boxes gather their weights; a text without a box has no vote."""
+    texts = ["\\boxed{1}", "\\boxed{2}", "x \\boxed{2}", "none"]
+    assert vote(texts, [0.5, 0.3, 0.3, 9.0]) == "\\boxed{2}"
+    assert vote(texts[:2], [1.0, 1.0]) == "\\boxed{1}"
+
+
+def test_the_short_preset_is_short():
+    """The short form keeps the shape of the recipe and little of its length."""
+    assert SHORT.language.steps <= 300
+    assert SHORT.exam_problems <= 50
