@@ -7,6 +7,9 @@ or the drain time is over. A second one ends the process now.
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -19,6 +22,8 @@ from fastapi import FastAPI
 
 from mcts.errors import StartupError
 from server.runtime import Phase, Runtime
+
+_log = logging.getLogger("espalier")
 
 EXIT_STOPPED, EXIT_FAILED, EXIT_NOW = 0, 1, 1
 
@@ -88,7 +93,7 @@ class SearchServer(uvicorn.Server):
         super().__init__(config)
         self.runtime = runtime
         self._on_ready = on_ready
-        self._told_ready = False
+        self._told_ready = self._told_draining = False
         self._drain_until: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
@@ -107,6 +112,9 @@ class SearchServer(uvicorn.Server):
         if runtime.phase is Phase.READY and not self._told_ready:
             self._told_ready = True
             self._on_ready()
+        if self._drain_until is not None and not self._told_draining:
+            self._told_draining = True
+            _log.info("draining", extra={"fields": {"searches_running": runtime.admission.running}})
         if self._drain_until is not None and self._drained(self._drain_until):
             runtime.stopping.set()  # searches that are left end with an error their clients can read
             return True
@@ -124,14 +132,10 @@ def _kill_children() -> None:
 
 
 def _children() -> list[int]:
-    import multiprocessing
-
     return [child.pid for child in multiprocessing.active_children() if child.pid]
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:
-    import errno
-
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is in use; choose another with --port, or 0 for any free one"
     if error.errno in {errno.EACCES, errno.EPERM}:
