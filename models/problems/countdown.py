@@ -13,11 +13,13 @@ from models.problems.record import STEP_BREAK, Equation, Record, UnsuitableError
 State = tuple[int, ...]
 Move = tuple[int, str, int, int]
 
-LARGEST = 200
-FOUR_NUMBER_SHARE = 0.3
-HIGHEST_OF_THREE = 15
-HIGHEST_OF_FOUR = 10
-LOWEST_TARGET, HIGHEST_TARGET = 10, 60
+LARGEST = 400
+FOUR_NUMBER_SHARE = 0.25
+HIGHEST_OF_THREE = 20
+HIGHEST_OF_FOUR = 12
+LOWEST_TARGET, HIGHEST_TARGET = 10, 100
+LEAST_LUCK = 0.15
+_PATIENCE = 200
 
 _QUESTIONS = (
     "Use the numbers {numbers}, each exactly once, with + - * / to make {target}.",
@@ -63,18 +65,25 @@ def reachable(state: State, target: int) -> bool:
     return any(reachable(after, target) for _, after in moves(state))
 
 
+@lru_cache(maxsize=500_000)
+def luck(state: State, target: int) -> float:
+    """Return the chance, 0 to 1, that random moves solve the sorted `state` if the very last one is chosen well."""
+    if len(state) <= 2:
+        return float(reachable(state, target))
+    chances = [luck(after, target) for _, after in moves(state)]
+    return sum(chances) / len(chances)
+
+
 def make_countdown(rng: random.Random) -> tuple[str, Record]:
     """Draw one problem with a solution; returns what identifies it (numbers and target) and its record.
 
     The solution takes at each step a random move among those that keep the target reachable.
 
     Raises:
-        UnsuitableError: The drawn numbers give no target in range.
+        UnsuitableError: No fitting problem turned up.
     """
-    four = rng.random() < FOUR_NUMBER_SHARE
-    highest = HIGHEST_OF_FOUR if four else HIGHEST_OF_THREE
-    numbers = [rng.randint(1, highest) for _ in range(4 if four else 3)]
-    target = _draw_target(rng, tuple(sorted(numbers)))
+    count, highest = (4, HIGHEST_OF_FOUR) if rng.random() < FOUR_NUMBER_SHARE else (3, HIGHEST_OF_THREE)
+    numbers, target = _draw(rng, count, highest)
     solution, answer = solve(rng, numbers, target)
     record = {
         "kind": "countdown",
@@ -93,13 +102,22 @@ def question(rng: random.Random, numbers: list[int], target: int) -> str:
     return rng.choice(_QUESTIONS).format(numbers=listed, target=target)
 
 
-def _draw_target(rng: random.Random, state: State) -> int:
+def _draw(rng: random.Random, count: int, highest: int) -> tuple[list[int], int]:
+    """Draw until the problem is forgiving enough for a small model: several first moves must leave a way."""
+    for _ in range(_PATIENCE):
+        numbers = [rng.randint(1, highest) for _ in range(count)]
+        state = tuple(sorted(numbers))
+        target = _draw_target(rng, state)
+        if target is not None and luck(state, target) >= LEAST_LUCK:
+            return numbers, target
+    raise UnsuitableError
+
+
+def _draw_target(rng: random.Random, state: State) -> int | None:
     numbers = set(state)
     while len(state) > 1:
         _, state = rng.choice(list(moves(state)))
-    if state[0] in numbers or not LOWEST_TARGET <= state[0] <= HIGHEST_TARGET:
-        raise UnsuitableError
-    return state[0]
+    return state[0] if LOWEST_TARGET <= state[0] <= HIGHEST_TARGET and state[0] not in numbers else None
 
 
 def solve(rng: random.Random, numbers: list[int], target: int) -> tuple[str, str]:
