@@ -8,7 +8,7 @@ from models.problems.record import Kind, Record, Split, UnsuitableError, split_o
 from models.problems.word import make_word
 
 _MAKERS: dict[Kind, Callable[[random.Random], tuple[str, Record]]] = {"word": make_word, "countdown": make_countdown}
-_PATIENCE = 20_000
+_PATIENCE = 5_000  # draws in a row that bring nothing new
 
 
 def generate(kind: Kind, count: int, seed: int, split: Split = "heldout") -> Iterator[Record]:
@@ -39,8 +39,9 @@ def generate(kind: Kind, count: int, seed: int, split: Split = "heldout") -> Ite
         distinct = identity if split == "heldout" else record["question"]
         if distinct in seen or split_of(identity) != split:
             misses += 1
-            if misses > _PATIENCE + 50 * count:
+            if misses > _PATIENCE:
                 raise ValueError(f"only {len(seen)} distinct {kind} problems found, {count} wanted")
             continue
         seen.add(distinct)
+        misses = 0
         yield {"id": f"{kind}-{seed}-{len(seen) - 1}", **record}
