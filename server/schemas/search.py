@@ -113,6 +113,11 @@ class _UctFields(_Scored):
     selection: Literal["ucb1", "puct"] | None = Field(
         None, description="Selection rule; puct takes the model's likelihood as prior."
     )
+    widening: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None,
+        description="Exponent by which a node's children grow with its visits. Higher widens the tree;"
+        " 0 expands each node once, as joint=false requires.",
+    )
     step: Step | None = Field(None, description="What ends a step.")
     rollout: Literal["full", "none"] | None = Field(
         None,
