@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from mcts.errors import StartupError
 from server.cli.tree import GrowingTree
 
 EXIT_NO_SERVER, EXIT_REFUSED = 3, 1
+
+_PICTURE_COLUMNS = 104
 
 _SILENCE_SECONDS = 120.0
 """A server sends something at least every 15 s; this much silence means that it is gone."""
@@ -45,6 +48,7 @@ def add_command(commands: Any) -> None:
     search.add_argument("--width", type=int, metavar="N", help="simulations in flight at once")
     search.add_argument("--branch", type=int, metavar="N", help="continuations per expansion")
     search.add_argument("--reward", metavar="NAME", help="prm or confidence")
+    parser.add_argument("--picture", metavar="FILE", help="also save the tree and the answer as an SVG picture")
     sampling = parser.add_argument_group("sampling")
     sampling.add_argument("--max-tokens", type=int, metavar="N", help="longest answer")
     sampling.add_argument("--temperature", type=float, metavar="T", help="higher draws more varied text")
@@ -56,13 +60,16 @@ def ask(parsed: argparse.Namespace) -> int:
     """Asks and shows.
 
     Raises:
-        StartupError: The address is malformed.
+        StartupError: The address is malformed, or the picture cannot be written.
     """
     console = Console(highlight=False)
     question = console.input("") if parsed.question == "-" else parsed.question
+    tree = GrowingTree(question)
     try:
-        for chunk in _shown(_chunks(parsed, question), GrowingTree(question), console):
+        for chunk in _shown(_chunks(parsed, question), tree, console):
             _print_end(chunk, console)
+            if parsed.picture:
+                _save_picture(parsed.picture, tree, chunk)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise StartupError(f"--url {parsed.url!r} is no address such as http://127.0.0.1:8000") from None
     except httpx.TransportError as error:
@@ -180,6 +187,18 @@ def _print_end(reply: dict[str, Any], console: Console) -> None:
         f"ended by {search['stop_reason']}",
     ]
     console.print(Text("search  " + " · ".join(parts), style="dim"), soft_wrap=True)
+
+
+def _save_picture(path: str, tree: GrowingTree, reply: dict[str, Any]) -> None:
+    """Draws what the terminal shows at the end once more, into a file."""
+    canvas = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False)
+    if tree.simulations:
+        canvas.print(_view(tree))
+    _print_end(reply, canvas)
+    try:
+        canvas.save_svg(path, title="espalier ask")
+    except OSError as error:
+        raise StartupError(f"--picture {path!r} cannot be written: {error.strerror}") from None
 
 
 def _say(message: str, code: int) -> int:

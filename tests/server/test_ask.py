@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,22 @@ def test_a_large_tree_is_cut_to_its_most_visited_nodes() -> None:
     assert len(text.splitlines()) <= MOST_LINES + 4
     assert "more" in text
     assert "step 150" in text
+
+
+def test_ask_saves_a_picture(server: Process, tmp_path: Path) -> None:
+    """--picture writes an SVG of the tree, the answer and the votes."""
+    picture = tmp_path / "tree.svg"
+    done = espalier("ask", "What is 17 + 25?", "--url", server.url, "--simulations", "4", "--picture", str(picture))
+    assert done.returncode == 0, done.stderr
+    drawn = picture.read_text(encoding="utf-8").replace("&#160;", " ")
+    assert drawn.startswith("<svg")
+    assert "The answer is" in drawn
+    assert "votes" in drawn
+
+
+def test_ask_says_when_the_picture_cannot_be_written(server: Process, tmp_path: Path) -> None:
+    """A folder that is not there: one line, no traceback."""
+    done = espalier("ask", "1", "--url", server.url, "--simulations", "1", "--picture", str(tmp_path / "no" / "a.svg"))
+    assert done.returncode == 2
+    assert "--picture" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
