@@ -49,6 +49,9 @@ def _cpu_arguments(settings: EngineSettings, card: ModelCard, runner: Runner) ->
         "block_size": settings.block_size or CPU_BLOCK_SIZE,
         "kv_cache_memory_bytes": int((settings.kv_cache_gib or cache) * GIB),
         "enforce_eager": settings.enforce_eager is not False,
+        # A seeded request whose prompt is read in pieces makes vLLM 0.32 rewind the request's generator after each
+        # piece, which a CPU generator cannot: the engine dies ("CPU Generator does not use offset").
+        "enable_chunked_prefill": False,
         "max_num_seqs": settings.max_num_seqs or CPU_MAX_NUM_SEQS,
         "distributed_executor_backend": "uni" if settings.workers == 1 else None,
     }
