@@ -41,7 +41,7 @@ def explain(model: str, error: BaseException, log: Path | None) -> StartupError:
         error: What the start raised in this process.
         log: Where the engine's own process wrote; its last error is the cause when there is one.
     """
-    message = _last_error(log) or _own_words(error)
+    message = last_error(log) or _own_words(error)
     lowered = message.lower()
     where = ""
     if log is not None and log.is_file():
@@ -52,7 +52,7 @@ def explain(model: str, error: BaseException, log: Path | None) -> StartupError:
     if any(sign in lowered for sign in _MEMORY):
         advice = "Lower the cache (kv_cache_gib, gpu_memory) or max_model_len, or free memory."
         return StartupError(f"Not enough memory for the model {model!r}: {message} {advice}{where}")
-    if not _last_error(log) and "-9" in str(error):
+    if not last_error(log) and "-9" in str(error):
         return StartupError(f"The engine of {model!r} was killed while it started: most likely memory ran out.{where}")
     return StartupError(f"The model {model!r} does not start: {message}{where}")
 
@@ -64,7 +64,7 @@ def _own_words(error: BaseException) -> str:
     return _one_line(text).removeprefix("Value error, ") or type(error).__name__
 
 
-def _last_error(log: Path | None) -> str:
+def last_error(log: Path | None) -> str:
     """The last exception in the log that is a cause and not its echo; empty when there is none."""
     if log is None or not log.is_file():
         return ""

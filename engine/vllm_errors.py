@@ -42,6 +42,7 @@ def _translated(error: Exception, process: VllmProcess) -> EspalierError:
     scores = process.runner == "pooling"
     name = "reward engine" if scores else "engine"
     if isinstance(error, EngineDeadError) or not process.healthy:
+        process.report_death()
         message = f"The {name} is gone."
         return RewardDead(message) if scores else EngineDead(message)
     cause = error.__cause__ or error

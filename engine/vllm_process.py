@@ -17,12 +17,14 @@ from engine import environment
 from engine.child import ChildSettings, child_settings
 from engine.model_folder import ModelCard, Runner, check_runner, read_card
 from engine.settings import EngineInfo, EngineSettings
-from engine.startup_errors import explain, missing_package
+from engine.startup_errors import explain, last_error, missing_package
 from engine.vllm_arguments import engine_arguments
 from mcts.errors import NotReady
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
+
+_logger = logging.getLogger(__name__)
 
 
 class VllmProcess:
@@ -45,6 +47,7 @@ class VllmProcess:
         self._info: EngineInfo | None = None
         self._log: Path | None = None
         self._lifeline: Connection | None = None
+        self._death_reported = False
 
     @property
     def llm(self) -> AsyncLLM:
@@ -84,6 +87,14 @@ class VllmProcess:
         manager = None if self._llm is None else self._llm.engine_core.resources.engine_manager
         return tuple(process.pid for process in manager.processes if process.pid) if manager is not None else ()
 
+    def report_death(self) -> None:
+        """Logs, once for each start, that the engine's process died, of what, and where its own log is."""
+        if self._death_reported:
+            return
+        self._death_reported = True
+        cause = last_error(self._log) or "no last words: killed, or out of memory"
+        _logger.error("the engine of %s died (%s); its own log: %s", self.settings.model, cause, self._log)
+
     async def start(self) -> None:
         """Loads the model. Takes 10 s and more, in a thread, so that the event loop stays free.
 
@@ -108,7 +119,7 @@ class VllmProcess:
         if llm is not None:
             await asyncio.to_thread(llm.shutdown)
         self._cut_lifeline()
-        if self._log is not None:
+        if self._log is not None and not self._death_reported:  # what an engine died of must stay readable
             self._log.unlink(missing_ok=True)
 
     def _start(self) -> None:
@@ -130,6 +141,7 @@ class VllmProcess:
             # It prints a traceback whenever an engine ends, which the calls and ``healthy`` report already.
             logging.getLogger("vllm.v1.engine.async_llm").setLevel(logging.CRITICAL)
         self._llm = llm
+        self._death_reported = False
         self._info = self._facts(llm, vllm.__version__, current_platform.device_type)
 
     def _load(self, lifeline: Connection) -> AsyncLLM:

@@ -31,8 +31,13 @@ def lives(process_id: int) -> bool:
         return False
 
 
-async def test_killed_engine_is_told_at_once_and_can_be_started_again(tiny_models: tuple[Path, Path]) -> None:
-    """Calls under way fail with ``EngineDead`` within a second, and so do later ones, until the engine is restarted."""
+async def test_killed_engine_is_told_at_once_and_can_be_started_again(
+    tiny_models: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls under way fail with ``EngineDead`` within a second, and so do later ones, until the engine is restarted.
+
+    The death is logged once, and the engine's own log is kept to be read.
+    """
     engine = VllmEngine(EngineSettings(str(tiny_models[0]), kv_cache_gib=0.1))
     await engine.start()
     call = asyncio.create_task(engine.sample(LONG))
@@ -46,7 +51,11 @@ async def test_killed_engine_is_told_at_once_and_can_be_started_again(tiny_model
     assert not engine.healthy
     with pytest.raises(EngineDead):
         await engine.sample(LONG)
+    (death,) = [record.getMessage() for record in caplog.records if "died" in record.getMessage()]
+    assert engine.info.log_path in death
     await engine.close()
+    assert os.path.exists(engine.info.log_path)  # noqa: ASYNC240 - one look at /tmp
+    os.unlink(engine.info.log_path)
     await engine.start()
     await engine.warm_up()
     assert engine.healthy
