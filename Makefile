@@ -8,7 +8,7 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check format train lock clean
+.PHONY: help install serve test check format train eval lock clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: $(VENV)/.espalier-dev  ## format the code and mend what ruff can
 
 train: install  ## make the bundled model and its reward model anew (up to two hours on two cores)
 	@$(BIN)/python -m models.train $(ARGS)
+
+eval: $(VENV)/.espalier-dev  ## accuracy against generated tokens on the bundled model, into docs/results.md
+	@$(BIN)/python -m evals --page docs/results.md --plot docs/images/accuracy.png $(ARGS)
 
 lock:  ## resolve pyproject.toml into requirements/*.txt anew (needs uv)
 	@requirements/lock.sh

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from evals.measure import Figures
 from evals.statistics import paired_difference
 from evals.suites import GREEDY
+
+ABOUT = {
+    "main": """## Search against sampling, at equal generated tokens
+
+`greedy` is plain decoding at temperature 0. The number behind a sampling run is its number of samples, chosen so that
+it generates as many tokens as the tree search above it.""",
+    "modes": """## Ways to cut a path into steps
+
+The same tree search, scored by the process reward model, with other steps; the last row is the reference preset, scored
+by confidence.""",
+}
+"""What stands above the tables of each suite."""
+
+
+def page(suites: Mapping[str, Sequence[Figures]], command: str, picture: Path | None) -> str:
+    """A Markdown page of all suites, with what they were measured on."""
+    parts = ["# Results on the bundled model", provenance(command)]
+    if picture is not None:
+        parts.append(f"![accuracy against generated tokens](images/{picture.name})")
+    for suite, figures in suites.items():
+        parts += [ABOUT[suite], table(figures).strip()]
+    return "\n\n".join(parts) + "\n"
 
 
 def table(figures: Sequence[Figures]) -> str:
