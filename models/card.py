@@ -133,7 +133,8 @@ def _how(report: dict[str, Any]) -> str:
         f"Minutes: {spent}. Versions: {versions}.",
         f"Language model: {recipe['language']['steps']} steps of about {recipe['batch_tokens']} tokens.",
         f"Reward model: {recipe['reward']['steps']} steps on {recipe['reward_samples']} sampled answers to each of",
-        f"{recipe['reward_problems']} training problems a family, with corrupted and gold solutions added.",
+        f"{recipe['reward_problems']} training problems a family, and on gold or spoiled solutions of",
+        f"{recipe['reward_made_up']} others.",
         f"All figures: `{REPORT}`.",
         *([run["note"]] if run["note"] else []),
     ]

@@ -60,12 +60,12 @@ Maker = Callable[[random.Random, Iterator[Record]], list[Message]]
 
 # kind: (family of problems, maker, share of the examples)
 MIX: dict[str, tuple[str, Maker, float]] = {
-    "word": ("word", _plain, 0.37),
-    "countdown": ("countdown", _plain, 0.31),
+    "word": ("word", _plain, 0.42),
+    "countdown": ("countdown", _plain, 0.3),
     "word-followup": ("word", _followup, 0.01),
     "countdown-followup": ("countdown", _followup, 0.01),
-    "sums": ("word", sums, 0.17),
-    "endgame": ("countdown", endgame, 0.13),
+    "sums": ("word", sums, 0.18),
+    "endgame": ("countdown", endgame, 0.08),
 }
 
 

@@ -181,7 +181,7 @@ class ProcessRewardModel(nn.Module):  # type: ignore[misc]  # mypy does not read
     def forward(self, token_ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return logits (batch, time, 2) for `token_ids` (batch, time)."""
         hidden, _ = self.model(token_ids, dtype=dtype)
-        out: Tensor = self.score(hidden.float())
+        out: Tensor = self.score(hidden.to(self.score[0].weight.dtype))
         return out
 
 

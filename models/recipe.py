@@ -19,7 +19,7 @@ class Recipe:
         language: Schedule of the language model.
         reward_problems: Train-split problems of each family whose answers teach the reward model.
         reward_samples: Answers sampled for each of them.
-        corrupted_share: Gold and corrupted solutions added, each as a share of the samples.
+        reward_made_up: Problems of each family with a gold or spoiled solution that teach it besides.
         reward: Schedule of the reward model; it goes over its rows again as often as needed.
         exam_problems: Held-out problems of each family in the report.
         exam_samples: Answers sampled for each of them.
@@ -36,7 +36,7 @@ class Recipe:
     language: Schedule
     reward_problems: int
     reward_samples: int
-    corrupted_share: float
+    reward_made_up: int
     reward: Schedule
     exam_problems: int
     exam_samples: int
@@ -51,15 +51,15 @@ FULL = Recipe(
     intermediate_size=768,
     batch_tokens=4096,
     question_weight=0.1,
-    language=Schedule(steps=12000, peak_rate=1.8e-3, decay_share=0.4),
+    language=Schedule(steps=6100, peak_rate=1.8e-3, decay_share=0.4),
     reward_problems=2500,
-    reward_samples=4,
-    corrupted_share=0.1,
-    reward=Schedule(steps=1900, peak_rate=8e-4, decay_share=0.6, warmup=50),
+    reward_samples=3,
+    reward_made_up=10_000,
+    reward=Schedule(steps=1500, peak_rate=8e-4, decay_share=0.7, warmup=50),
     exam_problems=500,
     exam_samples=16,
     temperature=1.0,
-    serving_temperature=0.8,
+    serving_temperature=1.0,
 )
 
 SHORT = Recipe(
@@ -72,12 +72,12 @@ SHORT = Recipe(
     language=Schedule(steps=150, peak_rate=5e-3, warmup=10),
     reward_problems=40,
     reward_samples=2,
-    corrupted_share=1.0,
+    reward_made_up=80,
     reward=Schedule(steps=60, peak_rate=3e-3, warmup=5),
     exam_problems=20,
     exam_samples=2,
     temperature=1.0,
-    serving_temperature=0.8,
+    serving_temperature=1.0,
 )
 
 PRESETS = {"full": FULL, "short": SHORT}

@@ -6,16 +6,20 @@ the blank lines between them gone.
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from transformers import PreTrainedTokenizerFast
 
 from models.batches import Row, batched
 from models.chats import REASONING_SYSTEM, Message
 from models.problems import STEP_BREAK, Record, step_labels
+from models.problems.countdown import wander
+from models.problems.record import UnsuitableError
 from models.tokenizer import STEP_TAG
 
 UNLABELLED = -1.0
+_GOLD_SHARE = 0.2
+_WANDERING_SHARE = 0.7
 _NUMBER = re.compile(r"\d+")
 
 
@@ -42,8 +46,18 @@ def reward_rows(tokenizer: PreTrainedTokenizerFast, answers: Iterable[tuple[Reco
             yield Row(ids, [float(next(labels)) if token == tag else UNLABELLED for token in ids])
 
 
+def spoiled(rng: random.Random, record: Record) -> str:
+    """Return an answer that shows what samples show too seldom: a lone slip, or a sound countdown play gone astray."""
+    if record["kind"] == "countdown" and rng.random() < _WANDERING_SHARE:
+        try:
+            return wander(rng, record["numbers"], record["target"])
+        except UnsuitableError:
+            pass
+    return corrupted(rng, record["solution"])
+
+
 def corrupted(rng: random.Random, solution: str) -> str:
-    """Return `solution` with one number of one step changed a little: a slip that no sample may have shown."""
+    """Return `solution` up to some step, with one number of that step changed a little."""
     steps = solution.split(STEP_BREAK)
     index = rng.randrange(len(steps))
     spans = [match.span() for match in _NUMBER.finditer(steps[index])]
@@ -51,26 +65,10 @@ def corrupted(rng: random.Random, solution: str) -> str:
     number = int(steps[index][start:end])
     wrong = max(0, number + rng.choice((-10, -2, -1, 1, 2, 10, number, rng.randint(1, 60))))
     steps[index] = f"{steps[index][:start]}{wrong}{steps[index][end:]}"
-    return STEP_BREAK.join(steps)
+    return STEP_BREAK.join(steps[: index + 1])
 
 
-def mixed_answers(
-    records: Sequence[Record], samples: Sequence[Sequence[str]], corrupted_share: float, rng: random.Random
-) -> list[tuple[Record, str]]:
-    """Return the distinct samples of every problem, now and then with its gold solution or a corrupted one, shuffled.
-
-    Args:
-        records: Problems with their solutions.
-        samples: For each problem, the model's own answers.
-        corrupted_share: Corrupted and gold solutions to add, each as a share of the number of samples.
-        rng: Source of the choices.
-    """
-    pairs = []
-    make: Callable[[str], str] = lambda solution: corrupted(rng, solution)  # noqa: E731
-    for record, texts in zip(records, samples, strict=True):
-        pairs += [(record, text) for text in dict.fromkeys(texts)]
-        for change in (make, str):
-            if rng.random() < corrupted_share * len(texts):
-                pairs.append((record, change(record["solution"])))
-    rng.shuffle(pairs)
-    return pairs
+def made_up_answers(rng: random.Random, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
+    """Pair each problem with its gold solution now and then, and with a spoiled answer otherwise."""
+    for record in records:
+        yield record, record["solution"] if rng.random() < _GOLD_SHARE else spoiled(rng, record)

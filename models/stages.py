@@ -15,7 +15,7 @@ from models.evaluate import answers, examine, score, step_auroc
 from models.network import LanguageModel, NetworkShape, ProcessRewardModel
 from models.problems import KINDS, Kind, Record, generate
 from models.recipe import Recipe
-from models.reward_rows import UNLABELLED, mixed_answers, reward_rows
+from models.reward_rows import UNLABELLED, made_up_answers, reward_rows
 from models.sampling import shuffled_seed
 from models.tokenizer import train_tokenizer
 from models.train_lm import language_loss, optimise
@@ -105,7 +105,12 @@ def make_reward_model(
             shuffled_seed(seed, kind),
             bar,
         )
-        pairs = mixed_answers(records, samples, recipe.corrupted_share, random.Random(f"{seed} {kind}"))
+        # One sampled text teaches once, however often it came.
+        pairs = [
+            (record, text) for record, texts in zip(records, samples, strict=True) for text in dict.fromkeys(texts)
+        ]
+        others = generate(kind, recipe.reward_made_up, shuffled_seed(seed, "made up"), "train")
+        pairs += made_up_answers(random.Random(f"{seed} {kind}"), others)
         rows += reward_rows(tokenizer, pairs)
     model = reward_model_from(language_model, seed)
     data = batches(_endless(rows, seed), pad_id_of(tokenizer), recipe.batch_tokens, random.Random(seed), UNLABELLED)

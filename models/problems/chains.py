@@ -49,7 +49,7 @@ Happening = Callable[[Story, Scene, Value], tuple[str, Value]]
 
 
 def _gain(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
-    more = story.draw(5, 99)
+    more = story.draw(60, 399)
     text = story.pick(
         f"buys {more} more {scene.things}",
         f"finds {more} {scene.things}",
@@ -62,7 +62,7 @@ def _gain(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
 
 
 def _lose(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
-    fewer = story.draw(3, max(3, min(99, held.amount - 1)))
+    fewer = story.draw(min(60, held.amount), max(60, min(399, held.amount - 1)))
     text = story.pick(
         f"gives {fewer} {scene.things} to {scene.other.name}",
         f"loses {fewer} of the {scene.things}",
@@ -75,7 +75,7 @@ def _lose(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
 
 
 def _gain_groups(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
-    groups, each = story.draw(2, 9), story.draw(3, 20)
+    groups, each = story.draw(3, 9), story.draw(12, 69)
     text = story.pick(
         f"buys {groups} {scene.containers} with {each} {scene.things} in each",
         f"gets {groups} {scene.containers} of {each} {scene.things} each",
@@ -88,7 +88,7 @@ def _gain_groups(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
 
 
 def _lose_groups(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
-    groups, each = story.draw(2, 9), story.draw(3, 20)
+    groups, each = story.draw(3, 9), story.draw(12, 69)
     text = story.pick(
         f"gives {each} {scene.things} to each of {groups} friends",
         f"fills {groups} {scene.containers} with {each} {scene.things} each and sells them",
@@ -101,7 +101,7 @@ def _lose_groups(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
 
 
 def _multiply(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
-    times = story.draw(2, 4)
+    times = story.draw(2, 5)
     words = {2: "doubles", 3: "triples"}
     text = f"works hard until there are {times} times as many {scene.things}"
     if times.amount in words:
@@ -129,6 +129,8 @@ def _give_part(story: Story, scene: Scene, held: Value) -> tuple[str, Value]:
 _HAPPENINGS: tuple[Happening, ...] = (
     _gain,
     _gain,
+    _gain,
+    _lose,
     _lose,
     _lose,
     _gain_groups,
@@ -173,10 +175,10 @@ def chain(story: Story) -> tuple[str, Value]:
     """Tell how a collection grows and shrinks; returns the question and its answer."""
     hero, other = story.people(2)
     scene = Scene(hero, other, *story.rng.choice(_THINGS))
-    start = story.draw(8, 120)
+    start = story.draw(60, 500)
     texts = []
     held = start
-    for _ in range(story.rng.choice((1, 2, 2, 3, 3, 4))):
+    for _ in range(story.rng.choice((2, 3, 3, 4, 5, 5))):
         text, held = story.rng.choice(_HAPPENINGS)(story, scene, held)
         texts.append(text)
     if held is start:

@@ -5,7 +5,7 @@ two numbers at a time and says which are left. `reachable` decides exactly wheth
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from models.problems.record import STEP_BREAK, Equation, Record, UnsuitableError
@@ -14,7 +14,7 @@ State = tuple[int, ...]
 Move = tuple[int, str, int, int]
 
 LARGEST = 400
-FOUR_NUMBER_SHARE = 0.25
+FOUR_NUMBER_SHARE = 0.35
 HIGHEST_OF_THREE = 20
 HIGHEST_OF_FOUR = 12
 LOWEST_TARGET, HIGHEST_TARGET = 10, 100
@@ -126,10 +126,29 @@ def solve(rng: random.Random, numbers: list[int], target: int) -> tuple[str, str
     Raises:
         UnsuitableError: No solution exists, or the walk meets a value above `LARGEST`.
     """
+    return _play(numbers, lambda state: _good_move(rng, state, target))
+
+
+def wander(rng: random.Random, numbers: list[int], target: int) -> str:
+    """Write out a play whose arithmetic is right and whose moves are good or blind by the toss of a coin.
+
+    Raises:
+        UnsuitableError: The play meets no move below `LARGEST`.
+    """
+
+    def either(state: State) -> Move:
+        if rng.random() < 1 / 2 and reachable(state, target):
+            return _good_move(rng, state, target)
+        return _any_move(rng, state)
+
+    return _play(numbers, either)[0]
+
+
+def _play(numbers: list[int], choose: Callable[[State], Move]) -> tuple[str, str]:
     held = [(number, str(number)) for number in numbers]
     steps = []
     while len(held) > 1:
-        move = _good_move(rng, tuple(sorted(value for value, _ in held)), target)
+        move = choose(tuple(sorted(value for value, _ in held)))
         left, right = _take(held, move[0]), _take(held, move[2])
         expression = f"{_wrapped(left)}{move[1]}{_wrapped(right)}"
         held.append((move[3], expression))
@@ -144,6 +163,13 @@ def _good_move(rng: random.Random, state: State, target: int) -> Move:
     if not good:
         raise UnsuitableError
     return rng.choice(good)
+
+
+def _any_move(rng: random.Random, state: State) -> Move:
+    small = [move for move, _ in moves(state) if move[3] <= LARGEST]
+    if not small:
+        raise UnsuitableError
+    return rng.choice(small)
 
 
 def _take(held: list[tuple[int, str]], value: int) -> str:

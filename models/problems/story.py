@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from models.problems.record import Equation, UnsuitableError
 
-LARGEST = 400
+LARGEST = 999
 
 _SHE = (
     "Anna",

@@ -8,7 +8,9 @@ from models.problems.record import STEP_BREAK, Record, UnsuitableError
 from models.problems.story import Story
 
 FEWEST_STEPS, MOST_STEPS = 2, 6
-CHAIN_SHARE = 0.4
+CHAIN_SHARE = 0.7
+# Share of the short ones that are kept: plots have mostly two or three steps, and a search has little to find in those.
+_KEPT = {2: 0.1, 3: 0.2, 4: 0.6}
 
 
 def make_word(rng: random.Random) -> tuple[str, Record]:
@@ -21,6 +23,8 @@ def make_word(rng: random.Random) -> tuple[str, Record]:
     plot = chain if rng.random() < CHAIN_SHARE else rng.choice(PLOTS)
     question, answer = plot(story)
     if not FEWEST_STEPS <= len(story.steps) <= MOST_STEPS or answer.source is None:
+        raise UnsuitableError
+    if rng.random() > _KEPT.get(len(story.steps), 1.0):
         raise UnsuitableError
     steps = [*story.steps, f"The answer is \\boxed{{{answer}}}"]
     record = {
