@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
 from models.network import Body, LanguageModel, NetworkShape, ProcessRewardModel
@@ -65,9 +65,41 @@ def save_reward_model(model: ProcessRewardModel, tokenizer: PreTrainedTokenizerF
     _save(model, tokenizer, config, folder)
 
 
+def read_language_model(folder: Path) -> LanguageModel:
+    """Read a language model that `save_language_model` wrote, in float32."""
+    model = LanguageModel(_shape_in(folder))
+    model.load_state_dict(_weights_in(folder))
+    return model
+
+
+def read_reward_model(folder: Path) -> ProcessRewardModel:
+    """Read a reward model that `save_reward_model` wrote, in float32."""
+    model = ProcessRewardModel(_shape_in(folder))
+    model.load_state_dict(_weights_in(folder))
+    return model
+
+
 def load_body(weights: dict[str, torch.Tensor], body: Body) -> None:
     """Copy the body's weights out of a language model's `state_dict`."""
     body.load_state_dict({name.removeprefix("model."): value for name, value in weights.items()})
+
+
+def _shape_in(folder: Path) -> NetworkShape:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return NetworkShape(
+        vocab_size=config["vocab_size"],
+        hidden_size=config["hidden_size"],
+        num_layers=config["num_hidden_layers"],
+        num_heads=config["num_attention_heads"],
+        num_kv_heads=config["num_key_value_heads"],
+        intermediate_size=config["intermediate_size"],
+        max_position=config["max_position_embeddings"],
+        rope_theta=config["rope_theta"],
+    )
+
+
+def _weights_in(folder: Path) -> dict[str, torch.Tensor]:
+    return {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
 
 
 def _save(model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, config: dict[str, Any], folder: Path) -> None:

@@ -15,6 +15,7 @@ from models.chats import REASONING_SYSTEM, Message
 from models.problems import STEP_BREAK, Record, step_labels
 from models.problems.countdown import wander
 from models.problems.record import UnsuitableError
+from models.step_targets import digit_labels
 from models.tokenizer import STEP_TAG
 
 UNLABELLED = -1.0
@@ -32,8 +33,13 @@ def reward_messages(question: str, steps: Sequence[str]) -> list[Message]:
     ]
 
 
-def reward_rows(tokenizer: PreTrainedTokenizerFast, answers: Iterable[tuple[Record, str]]) -> Iterator[Row]:
-    """Turn (problem, answer text) pairs into rows whose targets are 1 or 0 at tags and `UNLABELLED` elsewhere."""
+def reward_rows(
+    tokenizer: PreTrainedTokenizerFast, answers: Iterable[tuple[Record, str]], dense: bool = False
+) -> Iterator[Row]:
+    """Turn (problem, answer text) pairs into rows whose targets are 1 or 0 at tags and `UNLABELLED` elsewhere.
+
+    With `dense`, for training, the digits of results are labelled too (see `step_targets`).
+    """
     tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
     for chunk in batched(answers, 2000):
         split = [(record, text.split(STEP_BREAK)) for record, text in chunk]
@@ -41,9 +47,26 @@ def reward_rows(tokenizer: PreTrainedTokenizerFast, answers: Iterable[tuple[Reco
             tokenizer.apply_chat_template(reward_messages(record["question"], steps), tokenize=False)
             for record, steps in split
         ]
-        for (record, steps), ids in zip(split, tokenizer(texts, add_special_tokens=False)["input_ids"], strict=True):
+        encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=dense)
+        for index, ((record, steps), ids) in enumerate(zip(split, encoded["input_ids"], strict=True)):
             labels = iter(step_labels(record, steps))
-            yield Row(ids, [float(next(labels)) if token == tag else UNLABELLED for token in ids])
+            targets = [float(next(labels)) if token == tag else UNLABELLED for token in ids]
+            if dense:
+                found = _digit_targets(record, steps, texts[index])
+                for position, (start, end) in enumerate(encoded["offset_mapping"][index]):
+                    if end - start == 1 and start in found:
+                        targets[position] = found[start]
+            yield Row(ids, targets)
+
+
+def _digit_targets(record: Record, steps: Sequence[str], text: str) -> dict[int, float]:
+    """Return the label of each labelled digit by its place in `text`, the whole conversation."""
+    at = text.rindex("".join(step + STEP_TAG for step in steps))
+    found: dict[int, float] = {}
+    for step, spans in zip(steps, digit_labels(record, steps), strict=True):
+        found |= {at + start: float(right) for start, _, right in spans}
+        at += len(step) + len(STEP_TAG)
+    return found
 
 
 def spoiled(rng: random.Random, record: Record) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import PreTrainedTokenizerFast
 
 from models.card import describe_run, write_cards
 from models.export import save_language_model, save_reward_model
@@ -71,22 +72,37 @@ def train(
         save_reward_model(reward_model, tokenizer, out / REWARD_FOLDER)
     with watch.time("exam"):
         figures = examine_all(recipe, tokenizer, language_model, reward_model, seed, start)
-    report = {
+    losses = {"language": _curve(language_losses), "reward": _curve(reward_losses)}
+    run = describe_run(command, seed, _name(device), watch.minutes) | {"note": note}
+    report = make_report(recipe, tokenizer, language_model, reward_model, figures, losses, run)
+    write_cards(report, out / LANGUAGE_FOLDER, out / REWARD_FOLDER)
+    return report
+
+
+def make_report(
+    recipe: Recipe,
+    tokenizer: PreTrainedTokenizerFast,
+    language_model: torch.nn.Module,
+    reward_model: torch.nn.Module,
+    figures: dict[str, Any],
+    losses: dict[str, list[float]],
+    run: dict[str, Any],
+) -> dict[str, Any]:
+    """Gather everything that the model cards tell."""
+    return {
         "figures": figures,
         "exam": {
             "problems": recipe.exam_problems,
             "samples": recipe.exam_samples,
             "temperature": recipe.serving_temperature,
         },
-        "losses": {"language": _curve(language_losses), "reward": _curve(reward_losses)},
+        "losses": losses,
         "parameters": {"language": _size(language_model), "reward": _size(reward_model)},
         "context": LONGEST_CONTEXT,
         "step_tag_id": tokenizer.convert_tokens_to_ids(STEP_TAG),
         "recipe": asdict(recipe),
-        "run": describe_run(command, seed, _name(device), watch.minutes) | {"note": note},
+        "run": run,
     }
-    write_cards(report, out / LANGUAGE_FOLDER, out / REWARD_FOLDER)
-    return report
 
 
 def _curve(losses: Sequence[float], points: int = 20) -> list[float]:
