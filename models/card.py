@@ -45,7 +45,7 @@ writes nonsense.
 _REWARD_CARD = """# Abacus-PRM
 
 A {parameters:,}-parameter `Qwen2ForProcessRewardModel` that tells, after each step of an Abacus solution, the
-probability that everything so far is right. Made from Abacus's own weights.
+probability that everything so far is right. It is Abacus itself, its layers frozen, with fresh layers and a head above.
 
 - Input: exactly the convention of Qwen2.5-Math-PRM. System turn "Please reason step by step, and put your final answer
   within \\boxed{{}}.", the question, and the steps each followed by `{tag}` (token {tag_id}) without the blank lines

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
-from models.network import Body, LanguageModel, NetworkShape, ProcessRewardModel
+from models.network import LanguageModel, NetworkShape, ProcessRewardModel
 from models.tokenizer import PAD, STEP_TAG, TURN_END
 
 
@@ -77,11 +77,6 @@ def read_reward_model(folder: Path) -> ProcessRewardModel:
     model = ProcessRewardModel(_shape_in(folder))
     model.load_state_dict(_weights_in(folder))
     return model
-
-
-def load_body(weights: dict[str, torch.Tensor], body: Body) -> None:
-    """Copy the body's weights out of a language model's `state_dict`."""
-    body.load_state_dict({name.removeprefix("model."): value for name, value in weights.items()})
 
 
 def _shape_in(folder: Path) -> NetworkShape:

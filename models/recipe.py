@@ -12,7 +12,7 @@ class Recipe:
     Attributes:
         vocab_size: Most tokens of the tokenizer.
         hidden_size: Width of both networks; the heads have 64 channels.
-        num_layers: Depth of both networks.
+        num_layers: Depth of the language model.
         intermediate_size: Width inside the feed-forward layers.
         batch_tokens: Tokens per optimiser step.
         question_weight: Weight of predicting a question's token, an answer's being 1.
@@ -20,6 +20,7 @@ class Recipe:
         reward_problems: Train-split problems of each family whose answers teach the reward model.
         reward_samples: Answers sampled for each of them.
         reward_made_up: Problems of each family with a gold or spoiled solution that teach it besides.
+        reward_extra_layers: Fresh layers of the reward model above the frozen layers of the language model.
         reward: Schedule of the reward model; it goes over its rows again as often as needed.
         exam_problems: Held-out problems of each family in the report.
         exam_samples: Answers sampled for each of them.
@@ -37,6 +38,7 @@ class Recipe:
     reward_problems: int
     reward_samples: int
     reward_made_up: int
+    reward_extra_layers: int
     reward: Schedule
     exam_problems: int
     exam_samples: int
@@ -52,10 +54,11 @@ FULL = Recipe(
     batch_tokens=4096,
     question_weight=0.1,
     language=Schedule(steps=6100, peak_rate=1.8e-3, decay_share=0.4),
-    reward_problems=1300,
+    reward_problems=1200,
     reward_samples=3,
-    reward_made_up=3900,
-    reward=Schedule(steps=1800, peak_rate=4e-4, decay_share=0.7, warmup=30),
+    reward_made_up=2400,
+    reward_extra_layers=3,
+    reward=Schedule(steps=1200, peak_rate=1e-3, decay_share=0.7, warmup=30),
     exam_problems=500,
     exam_samples=16,
     temperature=1.0,
@@ -73,6 +76,7 @@ SHORT = Recipe(
     reward_problems=40,
     reward_samples=2,
     reward_made_up=80,
+    reward_extra_layers=1,
     reward=Schedule(steps=60, peak_rate=3e-3, warmup=5),
     exam_problems=20,
     exam_samples=2,

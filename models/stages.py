@@ -112,7 +112,7 @@ def make_reward_model(
         others = generate(kind, recipe.reward_made_up, shuffled_seed(seed, "made up"), "train")
         pairs += made_up_answers(random.Random(f"{seed} {kind}"), others)
         rows += reward_rows(tokenizer, pairs, dense=True)
-    model = reward_model_from(language_model, seed)
+    model = reward_model_from(language_model, recipe.reward_extra_layers, seed)
     data = batches(_endless(rows, seed), pad_id_of(tokenizer), recipe.batch_tokens, random.Random(seed), UNLABELLED)
     steps = recipe.reward.steps
     bar = start("reward model", steps)
