@@ -52,7 +52,7 @@ def answers(
     """Return `samples` answer texts for each problem."""
     sampler = Sampler(model, int(tokenizer.convert_tokens_to_ids(TURN_END)), seed)
     prompts = [prompt for record in records for prompt in [prompt_ids(tokenizer, record)] * samples]
-    texts = tokenizer.batch_decode(sampler(prompts, temperature, progress=progress))
+    texts = tokenizer.batch_decode(sampler(prompts, temperature, progress=progress), skip_special_tokens=True)
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]
 
 

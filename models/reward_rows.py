@@ -42,7 +42,8 @@ def reward_rows(
     """
     tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
     for chunk in batched(answers, 2000):
-        split = [(record, text.split(STEP_BREAK)) for record, text in chunk]
+        # An untrained model may write the tag itself; a tag that ends no step would have no label.
+        split = [(record, text.replace(STEP_TAG, "").split(STEP_BREAK)) for record, text in chunk]
         texts = [
             tokenizer.apply_chat_template(reward_messages(record["question"], steps), tokenize=False)
             for record, steps in split

@@ -30,7 +30,7 @@ def test_the_short_recipe_learns_and_writes_both_models(trained):
     reports = [json.loads((trained / name / REPORT).read_text()) for name in ("abacus", "abacus-prm")]
     assert reports[0] == reports[1]
     for losses in reports[0]["losses"].values():
-        assert losses[-1] < losses[0]
+        assert sum(losses[-5:]) / 5 < sum(losses[:3]) / 3
     assert reports[0]["losses"]["language"][-1] < 0.5 * reports[0]["losses"]["language"][0]
     for name in ("abacus", "abacus-prm"):
         assert (trained / name / "model.safetensors").stat().st_size < 16_000_000
@@ -117,6 +117,16 @@ def test_reward_rows_follow_the_convention_of_qwen_math_prm(tokenizer):
         "<|im_start|>assistant\nA: 1+2=3.<extra_0>The answer is \\boxed{4}<extra_0><|im_end|>\n"
     )
     assert [label for label in row.targets if label != UNLABELLED] == [1.0, 0.0]
+
+
+def test_a_step_tag_that_the_model_wrote_itself_is_dropped(tokenizer):
+    """Tags stand only after steps, so every tag has its label, whatever the answer's text."""
+    record = {"kind": "word", "question": "Q?", "answer": "3", "steps": [[1, "+", 2, 3, []]]}
+    (row,) = reward_rows(tokenizer, [(record, "<extra_0>1+2=3.<extra_0>\n\n<extra_0>")], dense=True)
+    tags = [
+        label for token, label in zip(row.ids, row.targets, strict=True) if tokenizer.decode([token]) == "<extra_0>"
+    ]
+    assert tags == [1.0, 0.0]
 
 
 def test_batches_have_few_shapes_and_drop_nothing_that_fits():
