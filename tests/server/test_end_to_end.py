@@ -44,6 +44,11 @@ def chat(server: Process, **fields: object) -> httpx.Response:
     return httpx.post(server.url + CHATS, json=body, timeout=120)
 
 
+def long_search(tokens: int) -> dict[str, object]:
+    """A search that takes its time whatever the model knows: 32 texts of exactly so many tokens."""
+    return {"search": {"strategy": "majority", "samples": 32}, "max_tokens": tokens, "ignore_eos": True}
+
+
 def sample(server: Process, name: str) -> float:
     """One value of /metrics."""
     lines = httpx.get(f"{server.url}/metrics", timeout=10).text.splitlines()
@@ -118,8 +123,7 @@ def test_ask_shows_the_search(server: Process) -> None:
 
 def test_a_client_that_goes_away_stops_the_engine(server: Process) -> None:
     """A long search whose client leaves has no engine call left soon after."""
-    search = {"strategy": "uct", "budget": {"simulations": 1000}, "step": {"tokens": 4}}
-    body = {"messages": [{"role": "user", "content": PROBLEM}], "search": search, "stream": True}
+    body = {"messages": [{"role": "user", "content": PROBLEM}], **long_search(1500), "stream": True}
     with httpx.stream("POST", server.url + CHATS, json=body, timeout=60) as reply:
         lines = reply.iter_lines()  # kept: the reply is closed with it
         next(lines)
@@ -140,7 +144,7 @@ def test_metrics_count_the_real_work(server: Process) -> None:
 def test_sigterm_lets_the_running_search_finish(server: Process) -> None:
     """Runs last: the search under way is answered, the exit code is 0, no traceback is printed."""
     replies: list[httpx.Response] = []
-    asked = threading.Thread(target=lambda: replies.append(chat(server, search={"budget": {"simulations": 16}})))
+    asked = threading.Thread(target=lambda: replies.append(chat(server, **long_search(300))))
     asked.start()
     wait_until(lambda: sample(server, "mcts_searches_running") > 0)
     server.signal(signal.SIGTERM)
