@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from rich.console import Console
 from evals.measure import Figures, measure
 from evals.report import page, plot
 from evals.serving import own_server
-from evals.suites import SUITES
+from evals.suites import SHARES, SUITES
 from models.problems import KINDS, generate
 
 
@@ -31,10 +32,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--url", help="a running server; without it one is started with the bundled model")
     parser.add_argument("--model", default="abacus", help="model name to ask for")
     parser.add_argument("--kind", choices=KINDS, nargs="+", default=list(KINDS), help="families of problems")
-    parser.add_argument("--count", type=int, default=300, help="problems of each family")
+    parser.add_argument(
+        "--count", type=int, default=300, help="problems of each family in the main suite; modes takes a fifth"
+    )
     parser.add_argument("--seed", type=int, default=20261123, help="seed of the problems")
     parser.add_argument("--simulations", type=int, default=32, help="simulations of each tree search")
-    parser.add_argument("--concurrency", type=int, default=8, help="questions asked at the same time")
+    parser.add_argument("--concurrency", type=int, default=16, help="questions asked at the same time")
     parser.add_argument("--out", type=Path, default=Path("runs/evals"), help="folder of the replies and figures")
     parser.add_argument("--page", type=Path, help="also write the tables as a Markdown page there")
     parser.add_argument("--plot", type=Path, help="also draw the first suite's accuracy against tokens there")
@@ -43,7 +46,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 async def evaluate(options: argparse.Namespace, suite: str, url: str, console: Console) -> list[Figures]:
     """Measures one suite on the server at ``url``."""
-    problems = {kind: list(generate(kind, options.count, options.seed)) for kind in options.kind}
+    count = math.ceil(options.count * SHARES[suite])
+    problems = {kind: list(generate(kind, count, options.seed)) for kind in options.kind}
     limits = httpx.Limits(max_connections=options.concurrency)
     async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as client:
         return await measure(

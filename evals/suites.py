@@ -77,3 +77,6 @@ def modes_suite(model: str, simulations: int) -> list[Plan]:
 
 
 SUITES: Mapping[str, Callable[[str, int], list[Plan]]] = {"main": main_suite, "modes": modes_suite}
+
+SHARES = {"main": 1.0, "modes": 0.2}
+"""Part of the problems that each suite asks: the main one compares methods, the other only shows that its ways work."""

@@ -45,7 +45,7 @@ writes nonsense.
 _REWARD_CARD = """# Abacus-PRM
 
 A {parameters:,}-parameter `Qwen2ForProcessRewardModel` that tells, after each step of an Abacus solution, the
-probability that everything so far is right. It is Abacus itself, its layers frozen, with fresh layers and a head above.
+probability that everything so far is right. It began as Abacus itself with fresh layers and a head above.
 
 - Input: exactly the convention of Qwen2.5-Math-PRM. System turn "Please reason step by step, and put your final answer
   within \\boxed{{}}.", the question, and the steps each followed by `{tag}` (token {tag_id}) without the blank lines
@@ -115,10 +115,7 @@ def _measured(report: dict[str, Any]) -> str:
     for key, name in _FIGURES:
         cells = " | ".join(percent(figures[kind][key]) for kind in ("word", "countdown"))
         lines.append(f"| {name.format(n=exam['samples'])} | {cells} |")
-    for key, name in (
-        ("step_auroc", "reward model: AUROC over all steps"),
-        ("final_step_auroc", "AUROC over last steps"),
-    ):
+    for key, name in _AUROCS:
         lines.append(f"| {name} | {figures['word'][key]:.3f} | {figures['countdown'][key]:.3f} |")
     lines += ["", f"AUROC over the steps of both families together: {figures['step_auroc']:.3f}.", ""]
     return "\n".join(lines)
@@ -133,8 +130,8 @@ def _how(report: dict[str, Any]) -> str:
         f"Minutes: {spent}. Versions: {versions}.",
         f"Language model: {recipe['language']['steps']} steps of about {recipe['batch_tokens']} tokens.",
         f"Reward model: {recipe['reward']['steps']} steps on {recipe['reward_samples']} sampled answers to each of",
-        f"{recipe['reward_problems']} training problems a family, and on gold or spoiled solutions of",
-        f"{recipe['reward_made_up']} others.",
+        f"{recipe['reward_problems']} training problems a family, and on made-up answers (the greater part:",
+        f"{100 * (1 - recipe['reward_sampled_share']):.0f}%).",
         f"All figures: `{REPORT}`.",
         *([run["note"]] if run["note"] else []),
     ]

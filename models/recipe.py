@@ -1,6 +1,6 @@
 """Sizes and lengths of the recipe: `full` makes the bundled pair, `short` shows in a minute that it works."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.train_lm import Schedule
 
@@ -19,9 +19,9 @@ class Recipe:
         language: Schedule of the language model.
         reward_problems: Train-split problems of each family whose answers teach the reward model.
         reward_samples: Answers sampled for each of them.
-        reward_made_up: Problems of each family with a gold or spoiled solution that teach it besides.
-        reward_extra_layers: Fresh layers of the reward model above the frozen layers of the language model.
-        reward: Schedule of the reward model; it goes over its rows again as often as needed.
+        reward_sampled_share: Share of those answers in its training, the rest being made up; they come round again.
+        reward_extra_layers: Fresh layers of the reward model above the layers of the language model.
+        reward: Schedule of the reward model.
         exam_problems: Held-out problems of each family in the report.
         exam_samples: Answers sampled for each of them.
         temperature: Of the answers that teach the reward model; high, to show it many slips.
@@ -37,7 +37,7 @@ class Recipe:
     language: Schedule
     reward_problems: int
     reward_samples: int
-    reward_made_up: int
+    reward_sampled_share: float
     reward_extra_layers: int
     reward: Schedule
     exam_problems: int
@@ -53,35 +53,31 @@ FULL = Recipe(
     intermediate_size=768,
     batch_tokens=4096,
     question_weight=0.1,
-    language=Schedule(steps=6100, peak_rate=1.8e-3, decay_share=0.4),
+    language=Schedule(steps=2000, peak_rate=4e-3, warmup=60, decay_share=0.5),
     reward_problems=1200,
-    reward_samples=3,
-    reward_made_up=2400,
-    reward_extra_layers=3,
-    reward=Schedule(steps=1200, peak_rate=1e-3, decay_share=0.7, warmup=30),
+    reward_samples=4,
+    reward_sampled_share=0.35,
+    reward_extra_layers=2,
+    reward=Schedule(steps=3000, peak_rate=2e-3, decay_share=0.6, warmup=60),
     exam_problems=500,
     exam_samples=16,
     temperature=1.0,
     serving_temperature=1.0,
 )
 
-SHORT = Recipe(
-    vocab_size=1536,
+SHORT = replace(
+    FULL,
     hidden_size=64,
     num_layers=2,
     intermediate_size=128,
     batch_tokens=2048,
-    question_weight=0.1,
     language=Schedule(steps=150, peak_rate=5e-3, warmup=10),
     reward_problems=40,
     reward_samples=2,
-    reward_made_up=80,
     reward_extra_layers=1,
     reward=Schedule(steps=60, peak_rate=3e-3, warmup=5),
     exam_problems=20,
     exam_samples=2,
-    temperature=1.0,
-    serving_temperature=1.0,
 )
 
 PRESETS = {"full": FULL, "short": SHORT}

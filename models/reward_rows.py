@@ -4,8 +4,6 @@ The input is exactly that of Qwen2.5-Math-PRM: its system turn, the question, an
 the blank lines between them gone.
 """
 
-import random
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from transformers import PreTrainedTokenizerFast
@@ -13,15 +11,12 @@ from transformers import PreTrainedTokenizerFast
 from models.batches import Row, batched
 from models.chats import REASONING_SYSTEM, Message
 from models.problems import STEP_BREAK, Record, step_labels
-from models.problems.countdown import wander
-from models.problems.record import UnsuitableError
 from models.step_targets import digit_labels
 from models.tokenizer import STEP_TAG
 
 UNLABELLED = -1.0
-_GOLD_SHARE = 0.2
-_WANDERING_SHARE = 0.7
-_NUMBER = re.compile(r"\d+")
+# A token of a right step that has no label of its own: the reward model learns to predict it besides.
+TRUSTED = -2.0
 
 
 def reward_messages(question: str, steps: Sequence[str]) -> list[Message]:
@@ -38,7 +33,8 @@ def reward_rows(
 ) -> Iterator[Row]:
     """Turn (problem, answer text) pairs into rows whose targets are 1 or 0 at tags and `UNLABELLED` elsewhere.
 
-    With `dense`, for training, the digits of results are labelled too (see `step_targets`).
+    With `dense`, for training, the digits of results are labelled too (see `step_targets`), and what else stands in a
+    right step is `TRUSTED`.
     """
     tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
     for chunk in batched(answers, 2000):
@@ -53,46 +49,44 @@ def reward_rows(
             labels = iter(step_labels(record, steps))
             targets = [float(next(labels)) if token == tag else UNLABELLED for token in ids]
             if dense:
-                found = _digit_targets(record, steps, texts[index])
-                for position, (start, end) in enumerate(encoded["offset_mapping"][index]):
-                    if end - start == 1 and start in found:
-                        targets[position] = found[start]
+                targets = _dense(targets, encoded["offset_mapping"][index], record, steps, texts[index])
             yield Row(ids, targets)
 
 
-def _digit_targets(record: Record, steps: Sequence[str], text: str) -> dict[int, float]:
-    """Return the label of each labelled digit by its place in `text`, the whole conversation."""
-    at = text.rindex("".join(step + STEP_TAG for step in steps))
+def _dense(
+    targets: list[float], places: Sequence[tuple[int, int]], record: Record, steps: Sequence[str], text: str
+) -> list[float]:
+    """Add to the labels at tags those of digits, and trust in the other tokens of right steps.
+
+    Args:
+        targets: One a token: a label at each tag, `UNLABELLED` elsewhere.
+        places: Where each token stands in `text`.
+        record: The problem.
+        steps: The answer.
+        text: The whole conversation.
+    """
+    begin = text.rindex("".join(step + STEP_TAG for step in steps))
+    digits = _digit_targets(record, steps, begin)
+    dense = list(targets)
+    trusted = False
+    # From the back, because a step's tag stands behind it.
+    for position in reversed(range(len(targets))):
+        start, end = places[position]
+        if start < begin:
+            break
+        if targets[position] != UNLABELLED:
+            trusted = targets[position] == 1.0
+        elif end - start == 1 and start in digits:
+            dense[position] = digits[start]
+        elif trusted:
+            dense[position] = TRUSTED
+    return dense
+
+
+def _digit_targets(record: Record, steps: Sequence[str], begin: int) -> dict[int, float]:
+    """Return the label of each labelled digit by its place in the text, where the answer stands from `begin`."""
     found: dict[int, float] = {}
     for step, spans in zip(steps, digit_labels(record, steps), strict=True):
-        found |= {at + start: float(right) for start, _, right in spans}
-        at += len(step) + len(STEP_TAG)
+        found |= {begin + start: float(right) for start, _, right in spans}
+        begin += len(step) + len(STEP_TAG)
     return found
-
-
-def spoiled(rng: random.Random, record: Record) -> str:
-    """Return an answer that shows what samples show too seldom: a lone slip, or a sound countdown play gone astray."""
-    if record["kind"] == "countdown" and rng.random() < _WANDERING_SHARE:
-        try:
-            return wander(rng, record["numbers"], record["target"])
-        except UnsuitableError:
-            pass
-    return corrupted(rng, record["solution"])
-
-
-def corrupted(rng: random.Random, solution: str) -> str:
-    """Return `solution` up to some step, with one number of that step changed a little."""
-    steps = solution.split(STEP_BREAK)
-    index = rng.randrange(len(steps))
-    spans = [match.span() for match in _NUMBER.finditer(steps[index])]
-    start, end = rng.choice(spans)
-    number = int(steps[index][start:end])
-    wrong = max(0, number + rng.choice((-10, -2, -1, 1, 2, 10, number, rng.randint(1, 60))))
-    steps[index] = f"{steps[index][:start]}{wrong}{steps[index][end:]}"
-    return STEP_BREAK.join(steps[: index + 1])
-
-
-def made_up_answers(rng: random.Random, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
-    """Pair each problem with its gold solution now and then, and with a spoiled answer otherwise."""
-    for record in records:
-        yield record, record["solution"] if rng.random() < _GOLD_SHARE else spoiled(rng, record)

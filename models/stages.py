@@ -12,10 +12,11 @@ from transformers import PreTrainedTokenizerFast
 from models.batches import Row, batches, chat_rows, pad_id_of
 from models.chats import training_chats
 from models.evaluate import answers, examine, score, step_auroc
+from models.mistakes import made_up_answers
 from models.network import LanguageModel, NetworkShape, ProcessRewardModel
 from models.problems import KINDS, Kind, Record, generate
 from models.recipe import Recipe
-from models.reward_rows import UNLABELLED, made_up_answers, reward_rows
+from models.reward_rows import UNLABELLED, reward_rows
 from models.sampling import shuffled_seed
 from models.tokenizer import train_tokenizer
 from models.train_lm import language_loss, optimise
@@ -90,8 +91,30 @@ def make_reward_model(
     start: StartBar,
     work: Path,
 ) -> tuple[ProcessRewardModel, list[float]]:
-    """Label the language model's own answers and train the reward model on them."""
-    rows: list[Row] = []
+    """Train the reward model on the language model's own answers and on made-up ones; returns it and its losses."""
+    sampled = list(reward_rows(tokenizer, _sampled_answers(recipe, tokenizer, language_model, seed, start), dense=True))
+    made_up = reward_rows(tokenizer, _made_up_answers(recipe, seed), dense=True)
+    model = reward_model_from(language_model, recipe.reward_extra_layers, seed)
+    rows = _mixed(_endless(sampled, seed), made_up, recipe.reward_sampled_share, random.Random(f"{seed} mixed"))
+    data = batches(rows, pad_id_of(tokenizer), recipe.batch_tokens, random.Random(seed), UNLABELLED)
+    steps = recipe.reward.steps
+    bar = start("reward model", steps)
+    losses = optimise(
+        _compiled(reward_loss(model), steps),
+        model,
+        data,
+        recipe.reward,
+        device,
+        lambda _, loss: bar(1, f"loss {loss:.3f}"),
+        work / "reward.pt",
+    )
+    return model, losses
+
+
+def _sampled_answers(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, language_model: LanguageModel, seed: int, start: StartBar
+) -> Iterator[tuple[Record, str]]:
+    """Let the language model answer problems of the train split; one text teaches once, however often it came."""
     for kind in KINDS:
         # A seed of its own: mostly problems that the language model has not met, so that its answers show true slips.
         records = list(generate(kind, recipe.reward_problems, shuffled_seed(seed, "reward"), "train"))
@@ -105,27 +128,19 @@ def make_reward_model(
             shuffled_seed(seed, kind),
             bar,
         )
-        # One sampled text teaches once, however often it came.
-        pairs = [
-            (record, text) for record, texts in zip(records, samples, strict=True) for text in dict.fromkeys(texts)
-        ]
-        others = generate(kind, recipe.reward_made_up, shuffled_seed(seed, "made up"), "train")
-        pairs += made_up_answers(random.Random(f"{seed} {kind}"), others)
-        rows += reward_rows(tokenizer, pairs, dense=True)
-    model = reward_model_from(language_model, recipe.reward_extra_layers, seed)
-    data = batches(_endless(rows, seed), pad_id_of(tokenizer), recipe.batch_tokens, random.Random(seed), UNLABELLED)
-    steps = recipe.reward.steps
-    bar = start("reward model", steps)
-    losses = optimise(
-        _compiled(reward_loss(model), steps),
-        model,
-        data,
-        recipe.reward,
-        device,
-        lambda _, loss: bar(1, f"loss {loss:.3f}"),
-        work / "reward.pt",
-    )
-    return model, losses
+        for record, texts in zip(records, samples, strict=True):
+            yield from ((record, text) for text in dict.fromkeys(texts))
+
+
+def _made_up_answers(recipe: Recipe, seed: int) -> Iterator[tuple[Record, str]]:
+    """Make up answers to problems of both families in turn, as many as training can use."""
+    # Conversations are longer than 60 tokens, so these suffice; they are drawn lazily.
+    count = 1000 + recipe.reward.steps * recipe.batch_tokens // 60
+    streams = [
+        made_up_answers(random.Random(f"{seed} {kind}"), generate(kind, count, shuffled_seed(seed, "made up"), "train"))
+        for kind in KINDS
+    ]
+    return chain.from_iterable(zip(*streams, strict=True))
 
 
 def examine_all(
@@ -158,6 +173,11 @@ def examine_all(
 def exam_records(kind: Kind, problems: int, seed: int) -> list[Record]:
     """Return the held-out problems that a run with `seed` is examined on."""
     return list(generate(kind, problems, shuffled_seed(seed, _EXAM_SEED_PURPOSE), "heldout"))
+
+
+def _mixed(often: Iterator[Row], else_: Iterator[Row], share: float, rng: random.Random) -> Iterator[Row]:
+    while True:
+        yield next(often if rng.random() < share else else_)
 
 
 def _endless(rows: list[Row], seed: int) -> Iterator[Row]:

@@ -9,10 +9,11 @@ from models.batches import LENGTHS, Row, batches, chat_rows
 from models.card import REPORT
 from models.chats import MIX, training_chats
 from models.evaluate import auroc, vote
+from models.network import LanguageModel, NetworkShape
 from models.recipe import SHORT
-from models.reward_rows import UNLABELLED, reward_rows
+from models.reward_rows import TRUSTED, UNLABELLED, reward_rows
 from models.train import main
-from models.train_lm import Schedule
+from models.train_lm import Schedule, language_loss, optimise
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,6 @@ def test_transformers_computes_what_the_recipe_trained(trained):
     """The saved language model gives the same logits in transformers as in the recipe's own network."""
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
-
-    from models.network import LanguageModel, NetworkShape
 
     folder = trained / "abacus"
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -129,6 +128,19 @@ def test_a_step_tag_that_the_model_wrote_itself_is_dropped(tokenizer):
     assert tags == [1.0, 0.0]
 
 
+def test_dense_targets_label_digits_and_trust_what_else_stands_in_right_steps(tokenizer):
+    """The question has no target; a right step is trusted, its result labelled; a wrong one has only labels."""
+    record = {"kind": "word", "question": "Q?", "answer": "9", "steps": [[1, "+", 2, 3, []], [3, "*", 3, 9, [0]]]}
+    (row,) = reward_rows(tokenizer, [(record, "A: 1+2=3.\n\nB: 3*3=8.")], dense=True)
+    told = [(tokenizer.decode([token]), target) for token, target in zip(row.ids, row.targets, strict=True)]
+    answer = told[next(place for place, (text, _) in enumerate(told) if text == "A") :]
+    first, second = answer[: answer.index(("<extra_0>", 1.0)) + 1], answer[answer.index(("<extra_0>", 1.0)) + 1 :]
+    assert {target for text, target in first if text not in ("3", "<extra_0>")} == {TRUSTED}
+    assert ("3", 1.0) in first
+    assert [pair for pair in second if pair[1] != UNLABELLED] == [("8", 0.0), ("<extra_0>", 0.0)]
+    assert {target for _, target in told[: len(told) - len(answer)]} == {UNLABELLED}
+
+
 def test_batches_have_few_shapes_and_drop_nothing_that_fits():
     """Every batch has one of the fixed lengths and padding on the right only."""
     import random
@@ -145,6 +157,39 @@ def test_the_rate_rises_stays_and_falls():
     """Warm-up, plateau, then a line down to almost nothing."""
     schedule = Schedule(steps=100, peak_rate=1.0, warmup=10, decay_share=0.5)
     assert [round(schedule.rate(step), 2) for step in (0, 4, 9, 30, 50, 75, 99)] == [0.1, 0.5, 1, 1, 1, 0.5, 0.02]
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path):
+    """Two halves with a checkpoint between them give the losses and the weights of one whole run."""
+
+    def run(steps, checkpoint):
+        torch.manual_seed(0)
+        model = LanguageModel(NetworkShape(32, 64, 1, 1, 1, 64))
+        draw = torch.Generator().manual_seed(1)
+        data = ((torch.randint(0, 32, (2, 8), generator=draw), torch.ones(2, 8)) for _ in range(6))
+        schedule = Schedule(6, peak_rate=1e-2, warmup=1)
+        seen = []
+
+        def report(step, _):
+            seen.append(step)
+            if step == steps:
+                raise KeyboardInterrupt
+
+        try:
+            losses = optimise(
+                language_loss(model), model, data, schedule, torch.device("cpu"), report, checkpoint, checkpoint_every=3
+            )
+        except KeyboardInterrupt:
+            losses = None
+        return losses, model.state_dict(), seen
+
+    whole, weights, _ = run(None, None)
+    run(4, tmp_path / "kept.pt")
+    resumed, others, seen = run(None, tmp_path / "kept.pt")
+    assert seen == [4, 5, 6]
+    assert resumed == pytest.approx(whole)
+    for name, value in weights.items():
+        torch.testing.assert_close(others[name], value)
 
 
 def test_auroc_by_hand():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import openai
@@ -64,6 +65,21 @@ async def test_streamed_with_usage(live: Service) -> None:
     assert reasoning.startswith("sample 1/3")
     assert last.usage
     assert last.usage.total_tokens > 0
+
+
+async def test_the_client_without_asyncio(live: Service) -> None:
+    """The plain client, which most scripts use, gets the same replies, streamed and not."""
+
+    def ask() -> tuple[str, str]:
+        with openai.OpenAI(base_url=f"{live.url}/v1", api_key="secret", max_retries=0) as client:
+            plain = client.chat.completions.create(model="abacus", messages=MESSAGES)  # type: ignore[arg-type]
+            pieces = client.chat.completions.create(model="abacus", messages=MESSAGES, stream=True)  # type: ignore[arg-type]
+            streamed = "".join(choice.delta.content or "" for piece in pieces for choice in piece.choices)
+            return plain.choices[0].message.content or "", streamed
+
+    plain, streamed = await asyncio.to_thread(ask)
+    assert "\\boxed" in plain
+    assert "\\boxed" in streamed
 
 
 async def test_streaming_helper(live: Service) -> None:
