@@ -27,6 +27,7 @@ class Preset:
 
 PRESETS = (
     Preset("direct", "Plain decoding, no search.", {"strategy": "direct"}),
+    Preset("cot", "Plain decoding, asked to reason step by step.", {"strategy": "cot"}),
     Preset("majority", "Samples answers; the most frequent one wins.", {"strategy": "majority"}),
     Preset("best-of-n", "Samples answers; the one with the highest reward wins.", {"strategy": "best_of_n"}),
     Preset(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcts.strategies.cot import CotOptions, cot
 from mcts.strategies.direct import DirectOptions, direct
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
@@ -14,7 +15,15 @@ from mcts.strategies.sampling import SamplingOptions, sample_and_vote
 from mcts.strategies.uct import uct
 from mcts.strategy import Strategy
 
-__all__ = ["STRATEGIES", "DirectOptions", "Reflection", "SamplingOptions", "StrategySpec", "UctOptions"]
+__all__ = [
+    "STRATEGIES",
+    "CotOptions",
+    "DirectOptions",
+    "Reflection",
+    "SamplingOptions",
+    "StrategySpec",
+    "UctOptions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ def _sampler(name: str) -> Strategy:
 
 STRATEGIES: Mapping[str, StrategySpec] = {
     "direct": StrategySpec(direct, DirectOptions(), False, "plain decoding"),
+    "cot": StrategySpec(cot, CotOptions(), False, "plain decoding, asked to reason step by step"),
     "majority": StrategySpec(_sampler("majority"), SamplingOptions(), False, "samples; the commonest answer wins"),
     "best_of_n": StrategySpec(
         _sampler("best_of_n"), SamplingOptions(vote="max_value"), True, "samples; the best-rewarded one wins"

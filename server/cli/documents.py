@@ -14,6 +14,7 @@ from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
 from server.schemas.search import (
     BestOfNSearch,
+    CotSearch,
     DirectSearch,
     MajoritySearch,
     MarcoO1Search,
@@ -27,6 +28,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
     DirectSearch,
+    CotSearch,
     MajoritySearch,
     BestOfNSearch,
     WeightedBestOfNSearch,

@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from server.schemas.common import Request, Text
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Instruction = Annotated[Text, Field(min_length=1, max_length=4000)]
 Vote = Literal["weighted", "majority", "max_value", "max_visits"]
 
 
@@ -73,6 +74,15 @@ class DirectSearch(_Common):
     """Plain decoding: one answer, streamed as it is written."""
 
     strategy: Literal["direct"]
+
+
+class CotSearch(_Common):
+    """Plain decoding of a chat whose system turn asks for the reasoning, step by step."""
+
+    strategy: Literal["cot"]
+    instruction: Instruction | None = Field(
+        None, description="What asks for the reasoning; it joins the chat's system turn and counts as prompt."
+    )
 
 
 class MajoritySearch(_Common):
@@ -151,10 +161,11 @@ class PresetSearch(_UctFields):
     """Changes to the preset in force; fields that its strategy does not have are refused."""
 
     samples: Count | None = Field(None, description="Answers to sample, in strategies that sample.")
+    instruction: Instruction | None = Field(None, description="What asks for the reasoning, in cot.")
 
 
 Named = Annotated[
-    DirectSearch | MajoritySearch | BestOfNSearch | WeightedBestOfNSearch | UctSearch | MarcoO1Search,
+    DirectSearch | CotSearch | MajoritySearch | BestOfNSearch | WeightedBestOfNSearch | UctSearch | MarcoO1Search,
     Field(discriminator="strategy"),
 ]
 """A search with its strategy named. A further strategy joins the union here and the table in ``server.options``."""
