@@ -29,7 +29,22 @@ PRESETS = (
     Preset("direct", "Plain decoding, no search.", {"strategy": "direct"}),
     Preset("cot", "Plain decoding, asked to reason step by step.", {"strategy": "cot"}),
     Preset("majority", "Samples answers; the most frequent one wins.", {"strategy": "majority"}),
+    Preset(
+        "majority-adaptive",
+        "Samples answers until the most frequent one is sure enough (Adaptive-Consistency).",
+        {"strategy": "majority", "certainty": 0.95, "width": 4},
+    ),
     Preset("best-of-n", "Samples answers; the one with the highest reward wins.", {"strategy": "best_of_n"}),
+    Preset(
+        "best-of-n-confidence",
+        "Samples answers; the one the model was surest of wins.",
+        {"strategy": "best_of_n", "reward": "confidence"},
+    ),
+    Preset(
+        "best-of-n-prm",
+        "Samples answers; the one the process reward model likes best wins.",
+        {"strategy": "best_of_n", "reward": "prm"},
+    ),
     Preset(
         "weighted-best-of-n",
         "Samples answers; the answer with the highest sum of rewards wins.",

@@ -50,9 +50,14 @@ def _sampler(name: str) -> Strategy:
 STRATEGIES: Mapping[str, StrategySpec] = {
     "direct": StrategySpec(direct, DirectOptions(), False, "plain decoding"),
     "cot": StrategySpec(cot, CotOptions(), False, "plain decoding, asked to reason step by step"),
-    "majority": StrategySpec(_sampler("majority"), SamplingOptions(), False, "samples; the commonest answer wins"),
+    "majority": StrategySpec(
+        _sampler("majority"), SamplingOptions(adaptive=True), False, "samples; the commonest answer wins"
+    ),
     "best_of_n": StrategySpec(
-        _sampler("best_of_n"), SamplingOptions(vote="max_value"), True, "samples; the best-rewarded one wins"
+        _sampler("best_of_n"),
+        SamplingOptions(vote="max_value", scored=True),
+        True,
+        "samples; the best-rewarded one wins",
     ),
     "weighted_best_of_n": StrategySpec(
         _sampler("weighted_best_of_n"),

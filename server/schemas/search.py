@@ -17,6 +17,25 @@ Instruction = Annotated[Text, Field(min_length=1, max_length=4000)]
 Vote = Literal["weighted", "majority", "max_value", "max_visits"]
 
 
+Certainty = Annotated[float, Field(ge=0.5, le=1)]
+
+# Fields that several strategies share.
+_VOTE: Any = Field(None, description="How the answer is picked from the candidates.")
+_WIDTH: Any = Field(
+    None,
+    description="Simulations (or samples) in flight at once. Higher is faster; trees then explore more evenly. "
+    "Samplers draw all at once unless set.",
+)
+_ADAPTIVE: Any = Field(
+    None, description="Cancel the remaining samples once the vote is decided; true unless set. The answer is the same."
+)
+_CERTAINTY: Any = Field(
+    None,
+    description="How sure the leader must be to be the commonest answer before the rest is cancelled. "
+    "1 until it cannot be caught; lower (0.95) stops earlier and may change the answer.",
+)
+
+
 class Budget(Request):
     """Limits on the whole search; the first to be reached ends it with the best answer so far."""
 
@@ -90,6 +109,9 @@ class MajoritySearch(_Common):
 
     strategy: Literal["majority"]
     samples: Count | None = Field(None, description="Answers to sample.")
+    width: Count | None = _WIDTH
+    adaptive: bool | None = _ADAPTIVE
+    certainty: Certainty | None = _CERTAINTY
 
 
 class BestOfNSearch(_Scored):
@@ -97,6 +119,8 @@ class BestOfNSearch(_Scored):
 
     strategy: Literal["best_of_n"]
     samples: Count | None = Field(None, description="Answers to sample.")
+    width: Count | None = _WIDTH
+    vote: Literal["max_value", "weighted", "majority"] | None = _VOTE
 
 
 class WeightedBestOfNSearch(_Scored):
@@ -104,14 +128,13 @@ class WeightedBestOfNSearch(_Scored):
 
     strategy: Literal["weighted_best_of_n"]
     samples: Count | None = Field(None, description="Answers to sample.")
+    width: Count | None = _WIDTH
 
 
 class _UctFields(_Scored):
     budget: TreeBudget | None = Field(None, description="Limits on the whole search.")
-    vote: Vote | None = Field(None, description="How the answer is picked from the candidates.")
-    width: Count | None = Field(
-        None, description="Simulations in flight at once. Higher is faster and explores more evenly."
-    )
+    vote: Vote | None = _VOTE
+    width: Count | None = _WIDTH
     branch: Count | None = Field(None, description="Continuations per expansion. Higher widens the tree.")
     max_depth: Count | None = Field(None, description="Deepest node that is still expanded.")
     exploration: Annotated[float, Field(ge=0, le=1000)] | None = Field(
@@ -162,6 +185,8 @@ class PresetSearch(_UctFields):
 
     samples: Count | None = Field(None, description="Answers to sample, in strategies that sample.")
     instruction: Instruction | None = Field(None, description="What asks for the reasoning, in cot.")
+    adaptive: bool | None = _ADAPTIVE
+    certainty: Certainty | None = _CERTAINTY
 
 
 Named = Annotated[

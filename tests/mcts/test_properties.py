@@ -18,7 +18,8 @@ from mcts.budget import Budget
 from mcts.errors import EngineCallFailed, EngineDead, EspalierError, NoAnswerInTime, RewardCallFailed
 from mcts.events import BackedUp, NodeAdded, SearchFinished
 from mcts.steps import StepRule
-from mcts.strategies import STRATEGIES, Reflection, UctOptions
+from mcts.strategies import STRATEGIES, Reflection, SamplingOptions, UctOptions
+from mcts.strategies.cot import INSTRUCTION, instructed
 from mcts.strategies.marco_o1 import MARCO_O1
 from mcts.strategies.uct import uct
 from mcts.tree import Node, Tree
@@ -26,6 +27,7 @@ from tests.mcts.integrity import problems
 from tests.mcts.replay import replayed
 from tests.mcts.toys import World, forest
 
+SAMPLERS = ("direct", "cot", "majority", "best_of_n", "weighted_best_of_n")
 THOROUGH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -182,16 +184,22 @@ def test_width_one_and_the_same_seed_give_the_same_tree(case, seed):
 
 
 @THOROUGH
-@given(searches(), st.sampled_from(["direct", "majority", "weighted_best_of_n"]), st.floats(0, 12), st.integers(1, 3))
+@given(searches(), st.sampled_from(SAMPLERS), st.floats(0, 12), st.integers(1, 3))
 def test_samplers_keep_their_limits_and_leave_nothing_behind(case, name, moment, n):
     """Direct and the samplers, too: whatever fails, whenever they are cancelled."""
     _, budget, chance, failing = case
     where = _accident_prone(chance, failing)
     where.engine.token_seconds = chance.choice([0.0, 0.3])
+    where.messages = instructed(where.messages, INSTRUCTION)
     spec = STRATEGIES[name]
+    options = spec.defaults
+    if isinstance(options, SamplingOptions):
+        options = replace(options, width=chance.choice([None, 1, 3]))
+        if options.adaptive:
+            options = replace(options, certainty=chance.choice([1.0, 0.8]))
 
     async def main() -> None:
-        task = asyncio.create_task(spec.run(where.task(budget, max_tokens=9, n=n), where.ports(), spec.defaults))
+        task = asyncio.create_task(spec.run(where.task(budget, max_tokens=9, n=n), where.ports(), options))
         await asyncio.sleep(moment)
         task.cancel()
         await asyncio.wait([task])

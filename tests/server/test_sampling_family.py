@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from engine.scripted import ScriptedEngine
+from engine.scripted_judges import ScriptedReward
+from engine.scripted_language import script_from
 from mcts.strategies.cot import INSTRUCTION
-from tests.server.service import Service, serving
+from tests.server.service import Service, backend, serving
+from tests.server.test_chat import table_engine
 from tests.server.test_streaming import deltas, kinds
 
 
@@ -45,3 +52,64 @@ async def test_cot_streams_its_text_as_it_is_written(service: Service) -> None:
     assert set(kinds(events)) == {"role", "content", "finish", "[DONE]"}
     assert kinds(events).count("content") > 1
     assert "boxed" in deltas(events, "content")
+
+
+async def test_a_vote_that_is_decided_ends_the_search() -> None:
+    """Majority stops once its leader cannot be caught, unless it is told not to; the reason is its own."""
+    script = script_from({"": [("answer: 1", 1.0)], "answer: 1": [("", 1.0)]})
+    async with serving(ScriptedEngine(script, latency=lambda _, number: 0.01 * number)) as service:
+        early = (await service.answer(search={"strategy": "majority", "samples": 9}))["search"]
+        sure = (await service.answer(model="abacus:majority-adaptive", search={"samples": 9, "width": 1}))["search"]
+        whole = (await service.answer(search={"strategy": "majority", "samples": 9, "adaptive": False}))["search"]
+    # Of nine equal answers five are certain (the four to come are fewer); four are 31/32 sure.
+    assert (early["stop_reason"], early["simulations"]) == ("decided", 5)
+    assert (sure["stop_reason"], sure["simulations"]) == ("decided", 4)
+    assert (whole["stop_reason"], whole["simulations"]) == ("simulations", 9)
+
+
+@pytest.mark.parametrize(
+    ("vote", "answers", "weights"),
+    [
+        # Eight samples, four of each answer on average; "Two" is worth 0.9, "One" 0.1.
+        ("max_value", ["2", "1"], lambda _: [0.9, 0.1]),
+        ("weighted", ["2", "1"], lambda counts: [0.9 * counts["2"], 0.1 * counts["1"]]),
+        ("majority", None, lambda counts: sorted(counts.values(), reverse=True)),
+    ],
+)
+async def test_best_of_n_takes_any_vote_and_gives_the_n_best_with_their_weights(vote, answers, weights) -> None:
+    """The choices are the distinct answers in the order of ``votes``, which tell their weights."""
+    engine = table_engine()
+    reward = ScriptedReward(worth=lambda path: 0.9 if "Two" in path.text else 0.1)
+    async with serving(engine, made=backend(engine, reward)) as service:
+        search = {"strategy": "best_of_n", "samples": 8, "reward": "prm", "vote": vote}
+        reply = await service.answer(n=2, search=search, seed=3)
+    told = reply["search"]["votes"]
+    counts = {each["answer"]: each["count"] for each in told}
+    given = [choice["message"]["content"][-1] for choice in reply["choices"]]
+    assert sum(counts.values()) == 8
+    assert given == [each["answer"] for each in told] == (answers or sorted(counts, key=lambda key: -counts[key]))
+    assert [each["weight"] for each in told] == pytest.approx(weights(counts))
+    assert (reply["search"]["vote"], reply["search"]["reward_calls"]) == (vote, 8)
+
+
+@pytest.mark.parametrize(("preset", "reward"), [("best-of-n-confidence", "confidence"), ("best-of-n-prm", "prm")])
+async def test_best_of_n_is_a_preset_for_each_reward(service: Service, preset: str, reward: str) -> None:
+    """The reward is part of the name."""
+    search = (await service.answer(model=f"abacus:{preset}"))["search"]
+    assert (search["strategy"], search["reward"], search["vote"]) == ("best_of_n", reward, "max_value")
+
+
+@pytest.mark.parametrize(
+    ("search", "param"),
+    [
+        ({"strategy": "majority", "certainty": 0.3}, "search.certainty"),
+        ({"strategy": "majority", "adaptive": False, "certainty": 0.9}, "search.certainty"),
+        ({"strategy": "majority", "width": 65}, "search.width"),  # the server's cap
+        ({"strategy": "best_of_n", "vote": "max_visits"}, "search.vote"),
+        ({"strategy": "best_of_n", "adaptive": True}, "search.adaptive"),
+        ({"strategy": "direct", "instruction": "x"}, "search.instruction"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_by_name(service: Service, search: dict[str, Any], param: str) -> None:
+    """Nothing is silently ignored."""
+    assert (await service.refusal(400, search=search))["param"] == param
