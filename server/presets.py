@@ -50,6 +50,11 @@ PRESETS = (
         "Samples answers; the answer with the highest sum of rewards wins.",
         {"strategy": "weighted_best_of_n"},
     ),
+    Preset(
+        "cot-decoding",
+        "Continues the likeliest first tokens; the answer the model is surest of wins.",
+        {"strategy": "cot_decoding"},
+    ),
     Preset("uct", "Tree search over steps.", {"strategy": "uct"}),
     Preset("uct-mini-32", "Tree search over mini-steps of 32 tokens.", {"strategy": "uct", "step": {"tokens": 32}}),
     Preset("uct-mini-64", "Tree search over mini-steps of 64 tokens.", {"strategy": "uct", "step": {"tokens": 64}}),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcts.strategies.cot import CotOptions, cot
+from mcts.strategies.cot_decoding import CotDecodingOptions, cot_decoding
 from mcts.strategies.direct import DirectOptions, direct
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
@@ -17,6 +18,7 @@ from mcts.strategy import Strategy
 
 __all__ = [
     "STRATEGIES",
+    "CotDecodingOptions",
     "CotOptions",
     "DirectOptions",
     "Reflection",
@@ -64,6 +66,9 @@ STRATEGIES: Mapping[str, StrategySpec] = {
         SamplingOptions(vote="weighted"),
         True,
         "samples; the largest sum of rewards wins",
+    ),
+    "cot_decoding": StrategySpec(
+        cot_decoding, CotDecodingOptions(), False, "one path from each likely first token; the surest answer wins"
     ),
     "uct": StrategySpec(uct, UctOptions(), True, "a tree of steps, grown where rewards are high"),
     "marco-o1": StrategySpec(marco_o1, MARCO_O1, True, "Marco-o1's search, as published"),

@@ -31,7 +31,8 @@ def leads(ahead: int, behind: int) -> float:
         In (0, 1); 0.5 at equal votes.
     """
     tosses = ahead + behind + 1
-    return sum(math.comb(tosses, heads) for heads in range(ahead + 1)) / 2**tosses
+    ways: int = sum(math.comb(tosses, heads) for heads in range(ahead + 1))
+    return ways / (1 << tosses)
 
 
 class RunningVote:

@@ -14,6 +14,7 @@ from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
 from server.schemas.search import (
     BestOfNSearch,
+    CotDecodingSearch,
     CotSearch,
     DirectSearch,
     MajoritySearch,
@@ -32,6 +33,7 @@ STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
     MajoritySearch,
     BestOfNSearch,
     WeightedBestOfNSearch,
+    CotDecodingSearch,
     UctSearch,
     MarcoO1Search,
 )

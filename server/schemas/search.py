@@ -26,6 +26,10 @@ _WIDTH: Any = Field(
     description="Simulations (or samples) in flight at once. Higher is faster; trees then explore more evenly. "
     "Samplers draw all at once unless set.",
 )
+_BRANCH: Any = Field(
+    None,
+    description="Continuations per expansion; in cot_decoding the first tokens that are tried. Higher looks wider.",
+)
 _ADAPTIVE: Any = Field(
     None, description="Cancel the remaining samples once the vote is decided; true unless set. The answer is the same."
 )
@@ -131,11 +135,19 @@ class WeightedBestOfNSearch(_Scored):
     width: Count | None = _WIDTH
 
 
+class CotDecodingSearch(_Common):
+    """Continues each of the likeliest first tokens; the answer that the model is surest of wins."""
+
+    strategy: Literal["cot_decoding"]
+    branch: Annotated[int, Field(ge=1, le=20)] | None = _BRANCH
+    vote: Literal["weighted", "max_value"] | None = _VOTE
+
+
 class _UctFields(_Scored):
     budget: TreeBudget | None = Field(None, description="Limits on the whole search.")
     vote: Vote | None = _VOTE
     width: Count | None = _WIDTH
-    branch: Count | None = Field(None, description="Continuations per expansion. Higher widens the tree.")
+    branch: Count | None = _BRANCH
     max_depth: Count | None = Field(None, description="Deepest node that is still expanded.")
     exploration: Annotated[float, Field(ge=0, le=1000)] | None = Field(
         None, description="Weight of the exploration term. Higher tries rarely visited nodes more; 0 only exploits."
@@ -190,7 +202,14 @@ class PresetSearch(_UctFields):
 
 
 Named = Annotated[
-    DirectSearch | CotSearch | MajoritySearch | BestOfNSearch | WeightedBestOfNSearch | UctSearch | MarcoO1Search,
+    DirectSearch
+    | CotSearch
+    | MajoritySearch
+    | BestOfNSearch
+    | WeightedBestOfNSearch
+    | CotDecodingSearch
+    | UctSearch
+    | MarcoO1Search,
     Field(discriminator="strategy"),
 ]
 """A search with its strategy named. A further strategy joins the union here and the table in ``server.options``."""

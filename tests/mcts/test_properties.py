@@ -27,7 +27,7 @@ from tests.mcts.integrity import problems
 from tests.mcts.replay import replayed
 from tests.mcts.toys import World, forest
 
-SAMPLERS = ("direct", "cot", "majority", "best_of_n", "weighted_best_of_n")
+SAMPLERS = ("direct", "cot", "majority", "best_of_n", "weighted_best_of_n", "cot_decoding")
 THOROUGH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

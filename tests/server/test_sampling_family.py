@@ -113,3 +113,22 @@ async def test_best_of_n_is_a_preset_for_each_reward(service: Service, preset: s
 async def test_what_does_not_fit_is_refused_by_name(service: Service, search: dict[str, Any], param: str) -> None:
     """Nothing is silently ignored."""
     assert (await service.refusal(400, search=search))["param"] == param
+
+
+async def test_cot_decoding_is_greedy_unless_the_client_says_otherwise() -> None:
+    """The published sampling is the strategy's own; a temperature of the client's is honoured."""
+    engine = ScriptedEngine()
+    async with serving(engine, default_temperature=0.9) as service:
+        reply = await service.answer(model="abacus:cot-decoding")
+        assert {call.sampling.temperature for call in engine.requests} == {0.0}
+        assert (reply["search"]["strategy"], reply["search"]["vote"]) == ("cot_decoding", "weighted")
+        engine.requests.clear()
+        await service.answer(search={"strategy": "cot_decoding", "branch": 2, "vote": "max_value"}, temperature=0.4)
+        assert {call.sampling.temperature for call in engine.requests} == {0.4}
+
+
+async def test_cot_decoding_streams_progress_and_then_the_answer(service: Service) -> None:
+    """As every search: lines first, then content."""
+    order = kinds(await service.stream(model="abacus:cot-decoding"))
+    assert order[1:-2] == sorted(order[1:-2], reverse=True)
+    assert {"reasoning", "content"} <= set(order)
