@@ -58,6 +58,11 @@ PRESETS = (
     Preset("uct", "Tree search over steps.", {"strategy": "uct"}),
     Preset("uct-mini-32", "Tree search over mini-steps of 32 tokens.", {"strategy": "uct", "step": {"tokens": 32}}),
     Preset("uct-mini-64", "Tree search over mini-steps of 64 tokens.", {"strategy": "uct", "step": {"tokens": 64}}),
+    Preset(
+        "uct-commit",
+        "Tree search that commits its answer step by step, so that its text flows early.",
+        {"strategy": "uct", "commit": 8},
+    ),
     Preset("uct-reflection", "Tree search that reconsiders its answers.", {"strategy": "uct", "reflection": True}),
     Preset(
         "uct-confidence",

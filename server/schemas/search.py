@@ -171,6 +171,11 @@ class _UctFields(_Scored):
     expansion: Literal["sample", "top_tokens"] | None = Field(
         None, description="sample: draw the children; top_tokens: start them from the likeliest next tokens."
     )
+    commit: Count | None = Field(
+        None,
+        description="Simulations after which the best first step is committed: streamed at once, and searched on from. "
+        "Higher decides with more knowledge; the text flows later. Left out, nothing is given before the vote.",
+    )
     joint: bool | None = Field(
         None, description="Expansion and rollout in one engine call. False draws them separately."
     )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget
 from mcts.errors import EngineCallFailed, EngineDead, EspalierError, NoAnswerInTime, RewardCallFailed
-from mcts.events import BackedUp, NodeAdded, SearchFinished
+from mcts.events import AnswerText, BackedUp, NodeAdded, SearchFinished
 from mcts.steps import StepRule
 from mcts.strategies import STRATEGIES, Reflection, SamplingOptions, UctOptions
 from mcts.strategies.cot import INSTRUCTION, instructed
@@ -47,7 +47,7 @@ def trees(monkeypatch) -> list[Tree]:
 def _options(draw: st.DrawFn) -> UctOptions:
     phrase = Reflection("L\n\n", tuple(forest().engine.tokenizer.encode("L\n\n")))
     if draw(st.integers(0, 4)) == 0:
-        return MARCO_O1
+        return replace(MARCO_O1, commit=draw(st.sampled_from([None, 2])))
     return UctOptions(
         width=draw(st.integers(1, 6)),
         branch=draw(st.integers(1, 4)),
@@ -58,6 +58,7 @@ def _options(draw: st.DrawFn) -> UctOptions:
         expansion=draw(st.sampled_from(["sample", "top_tokens"])),
         widening=draw(st.sampled_from([0, 0.5, 1])),
         reflection=draw(st.sampled_from([None, phrase])),
+        commit=draw(st.sampled_from([None, 1, 3])),
     )
 
 
@@ -137,6 +138,8 @@ def test_whatever_happens_the_tree_stays_sound(trees, case):
         assert result.generated_tokens == where.engine.generated_tokens
         assert result.winners[0] in result.candidates
         assert result.nodes == len(trees[-1].nodes)
+        begun = "".join(event.text for event in where.events if isinstance(event, AnswerText))
+        assert result.winners[0].path.text.startswith(begun)
 
     run_virtually(main)
     _check(where, trees[-1], budget)
