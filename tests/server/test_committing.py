@@ -71,7 +71,7 @@ async def test_the_text_flows_before_the_search_ends() -> None:
 
 
 async def test_log_probabilities_wait_for_the_whole_answer(service: Service) -> None:
-    """With logprobs every piece of content carries its own: the answer comes at the end, and progress goes on till then."""
+    """Every piece of content then carries its own: the answer comes at the end, and progress goes on till then."""
     events = await service.stream(search=COMMITTING, seed=1, logprobs=True)
     order = kinds(events)
     assert order[1:-2] == sorted(order[1:-2], reverse=True)
