@@ -75,8 +75,9 @@ async def sample_and_vote(task: Task, ports: Ports, options: SamplingOptions, na
 
     Each sample is a call of its own with its own seed, scored as it arrives, so that a deadline finds whatever is
     done, and a vote that is decided early cancels every other call at once. The prompt they share comes from the
-    engine's prefix cache. What a cancelled call had generated is not known, so it is not counted as spent. Under a
-    token budget calls wait for room rather than being cut shorter, while others are open.
+    engine's prefix cache. Samples that may be cancelled by the vote are watched as they are written, so that tokens
+    that were generated in vain are counted too. Under a token budget calls wait for room rather than being cut
+    shorter, while others are open.
 
     Raises:
         InvalidRequest: The options need a reward and there is none.
@@ -96,7 +97,7 @@ async def sample_and_vote(task: Task, ports: Ports, options: SamplingOptions, na
 async def _draw(search: Search, numbers: Iterator[int], vote: RunningVote | None) -> None:
     """Draws one sample after the other while there are numbers left. ``width`` of these run side by side."""
     for number in numbers:
-        candidate = await _sample(search, number)
+        candidate = await _sample(search, number, watched=vote is not None)
         if candidate is None:
             search.reason = StopReason.TOKENS
             return
@@ -106,12 +107,16 @@ async def _draw(search: Search, numbers: Iterator[int], vote: RunningVote | None
                 search.stop(StopReason.DECIDED)
 
 
-async def _sample(search: Search, number: int) -> Candidate | None:
+async def _sample(search: Search, number: int, *, watched: bool) -> Candidate | None:
     """Draws one sample and makes it a candidate; None when the token budget has no room for it."""
-    sampled = await search.calls.sample(search.task.prompt.token_ids, f"sample/{number}")
-    if not sampled:
+    prefix, purpose = search.task.prompt.token_ids, f"sample/{number}"
+    if watched:
+        sampled = await search.calls.watched(prefix, purpose)
+    else:
+        sampled = next(iter(await search.calls.sample(prefix, purpose)), None)
+    if sampled is None:
         return None
-    path = search.path(StepRule().split(sampled[0]))
+    path = search.path(StepRule().split(sampled))
     scores = await search.score([path]) if search.scored else [None]
     search.found(path, scores[0])
     search.simulation_done()

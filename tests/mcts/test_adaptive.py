@@ -8,7 +8,7 @@ import pytest
 from engine.scripted_judges import PlainAnswers
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget, StopReason
-from mcts.errors import InvalidRequest
+from mcts.errors import EngineCallFailed, InvalidRequest
 from mcts.events import SearchFinished, SimulationDone
 from mcts.ports import Finish, Path, Prompt
 from mcts.result import Candidate
@@ -181,6 +181,55 @@ def test_the_remaining_samples_are_cancelled_in_the_engine_at_once():
     assert (where.engine.calls, where.engine.aborted_calls, where.engine.open_calls) == (7, 3, 0)
     assert (result.winners[0].answer, result.tallies[0].count) == ("1", 4)
     assert where.seen(SearchFinished)[-1].stop_reason is StopReason.DECIDED
+
+
+def test_what_cancelled_samples_had_generated_is_counted():
+    """A token a second, samples half a second apart: of three tokens each, the fourth answer is there after 4.5 s.
+
+    Sample k begins at k/2 s: samples 4 to 6 have by then written 2, 2 and 1 tokens, spent though nobody reads them.
+    """
+    where = world(CERTAIN, latency=lambda _, number: number / 2, token_seconds=1.0)
+    result = search(sample_and_vote, where, SamplingOptions(samples=7, adaptive=True))
+    assert (result.stop_reason, result.seconds) == (StopReason.DECIDED, 4.5)
+    assert result.generated_tokens == where.engine.generated_tokens == 4 * 3 + 2 + 2 + 1
+    assert (where.engine.aborted_calls, where.engine.open_calls) == (3, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_watched_sample_is_the_same_sample(seed):
+    """Streamed or not: same seeds, same texts, same log-probabilities."""
+    whole = search(sample_and_vote, garden(), SamplingOptions(samples=5, width=1), seed=seed)
+    watched = search(sample_and_vote, garden(), SamplingOptions(samples=5, width=1, adaptive=True), seed=seed)
+    for one, other in zip(whole.candidates, watched.candidates, strict=False):
+        assert one.path.text == other.path.text
+        assert one.path.token_ids == other.path.token_ids
+        pairs = zip(one.path.steps, other.path.steps, strict=True)
+        assert all((left.logprobs == right.logprobs).all() for left, right in pairs)
+
+
+def test_a_watched_sample_that_breaks_off_is_written_again():
+    """Nobody has read it yet, so it is simply repeated, once; what was generated in vain stays counted."""
+    where = world(CERTAIN)
+    stream, calls = where.engine.stream, []
+
+    async def breaking(request):
+        calls.append(request)
+        async for piece in stream(request):
+            yield piece
+            if len(calls) in broken:
+                raise EngineCallFailed("broken")
+
+    where.engine.stream = breaking
+    broken = {2}
+    result = search(sample_and_vote, where, SamplingOptions(samples=3, width=1, adaptive=True))
+    # a; a broken one of one token and its repetition; of three the two equal ones are certain.
+    assert (result.stop_reason, result.simulations, len(calls)) == (StopReason.DECIDED, 2, 3)
+    assert result.generated_tokens == 3 + 1 + 3
+    assert calls[1].seed != calls[2].seed
+    calls.clear()
+    broken = {2, 3}
+    result = search(sample_and_vote, where, SamplingOptions(samples=9, width=1, adaptive=True))
+    assert (result.stop_reason, result.simulations) == (StopReason.FAILED, 1)
 
 
 def test_a_narrow_search_does_not_even_begin_what_is_not_needed():
