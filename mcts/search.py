@@ -41,7 +41,8 @@ class _Stop(Exception):
 
 
 def _begins_with(steps: Sequence[Step], beginning: Sequence[Step]) -> bool:
-    return [*map(step_key, steps[: len(beginning)])] == [*map(step_key, beginning)]
+    pairs = zip(steps, beginning, strict=False)
+    return len(steps) >= len(beginning) and all(step_key(one) == step_key(other) for one, other in pairs)
 
 
 class Search:

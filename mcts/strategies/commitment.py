@@ -37,24 +37,19 @@ class Trunk:
     def __post_init__(self) -> None:
         self.top = self.tree.root
 
-    def count(self, leaf: Node) -> bool:
+    def count(self, leaf: Node) -> None:
         """Counts a simulation that was done on a leaf, and commits the next step when the block is full.
 
         A step is committed only when a finished answer begins with it, so that there is always one to give; until
         then every further simulation looks again.
-
-        Returns:
-            Whether a step was committed.
         """
         if self.block is None or self.top not in leaf.lineage():
-            return False
+            return
         self._done += 1
         best = best_child(self.top)
-        if self._done < self.block or best is None or not self.search.has_answer(best):
-            return False
-        self.top, self._done = best, 0
-        self.search.commit(best)
-        return True
+        if self._done >= self.block and best is not None and self.search.has_answer(best):
+            self.top, self._done = best, 0
+            self.search.commit(best)
 
 
 def best_child(node: Node) -> Node | None:
