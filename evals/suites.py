@@ -45,11 +45,11 @@ def main_suite(model: str, simulations: int) -> list[Plan]:
     confidence = f"uct confidence {simulations}"
     return [
         fixed(GREEDY, model, {"strategy": "direct"}, temperature=0),
-        fixed(SAMPLE, model, {"strategy": "majority", "samples": 4}),
+        fixed(SAMPLE, model, {"strategy": "majority", "samples": 4, "adaptive": False}),
         fixed(prm, model, {"strategy": "uct", "reward": "prm", "budget": budget}),
         at_tokens_of(prm, "best of n prm", model, "best_of_n", reward="prm"),
         at_tokens_of(prm, "weighted best of n prm", model, "weighted_best_of_n", reward="prm"),
-        at_tokens_of(prm, "majority", model, "majority"),
+        at_tokens_of(prm, "majority", model, "majority", adaptive=False),
         fixed(confidence, model, {"strategy": "uct", "reward": "confidence", "budget": budget}),
         at_tokens_of(confidence, "best of n confidence", model, "best_of_n", reward="confidence"),
     ]

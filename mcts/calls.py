@@ -17,6 +17,7 @@ from mcts.events import EngineCalled, Observer, RewardCalled
 from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest, Sampling
 from mcts.result import Task
 from mcts.seeds import derive_seed
+from mcts.steps import joined
 
 ATTEMPTS = 2
 """Tries of a call that failed but may succeed. Sampling and scoring change nothing, so repeating them is safe."""
@@ -123,19 +124,8 @@ class Calls:
         """
         begun = False
         for attempt in range(ATTEMPTS):
-            grant = await self.granted(1, self.path_room(prefix))
-            if grant is None:
-                return
-            request = SampleRequest(
-                prefix=prefix,
-                max_tokens=grant.max_tokens,
-                sampling=self._sampling(prefix),
-                seed=derive_seed(self.task.seed, purpose, prefix, attempt),
-                top_logprobs=self.top_logprobs,
-                search_id=self.task.search_id,
-            )
             try:
-                async with aclosing(self._stream(request)) as pieces:
+                async with aclosing(self._streamed(prefix, purpose, attempt)) as pieces:
                     async for piece in pieces:
                         begun = True
                         yield piece
@@ -144,6 +134,29 @@ class Calls:
                     raise
             else:
                 return
+
+    async def watched(self, prefix: tuple[int, ...], purpose: str) -> Continuation | None:
+        """Draws one continuation, as ``sample`` would, but knows at any time how far it is.
+
+        A call that is cancelled half way thus counts what it had generated, which ``sample`` cannot tell. For calls
+        that are likely to be cancelled; the engine has more to report, token by token.
+
+        Returns:
+            The continuation; None when the budget has no room.
+
+        Raises:
+            EngineCallFailed: The call failed, and so did its repetition.
+            EngineDead: The engine is gone.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                async with aclosing(self._streamed(prefix, purpose, attempt)) as stream:
+                    pieces = [piece async for piece in stream]
+                return joined(pieces) if pieces else None
+            except EngineCallFailed:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")  # the last attempt returns or raises
 
     async def score(self, paths: Sequence[Path]) -> tuple[PathScore, ...]:
         """Scores paths, in order.
@@ -202,6 +215,23 @@ class Calls:
                 if continuation.finish is None:
                     raise EngineCallFailed("The engine gave a continuation that has not ended.")
             return tuple(received)
+
+    async def _streamed(self, prefix: tuple[int, ...], purpose: str, attempt: int) -> AsyncGenerator[Continuation]:
+        """One try of a stream. Yields nothing when the budget has no room."""
+        grant = await self.granted(1, self.path_room(prefix))
+        if grant is None:
+            return
+        request = SampleRequest(
+            prefix=prefix,
+            max_tokens=grant.max_tokens,
+            sampling=self._sampling(prefix),
+            seed=derive_seed(self.task.seed, purpose, prefix, attempt),
+            top_logprobs=self.top_logprobs,
+            search_id=self.task.search_id,
+        )
+        async with aclosing(self._stream(request)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def _stream(self, request: SampleRequest) -> AsyncGenerator[Continuation]:
         with self._engine_call(request) as received:

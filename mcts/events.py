@@ -121,6 +121,20 @@ class AnswerText:
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """The answer begins with the path to ``node`` from now on: the search goes on below it only.
+
+    ``visits`` and ``value`` (sum of rewards) are those the decision was made by.
+    """
+
+    node: int
+    depth: int
+    visits: int
+    value: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SearchFinished:
     """The search ended."""
 
@@ -141,6 +155,7 @@ Event = (
     | EngineCalled
     | RewardCalled
     | AnswerText
+    | Committed
     | SearchFinished
 )
 

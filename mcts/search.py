@@ -16,6 +16,8 @@ from mcts.calls import Calls
 from mcts.errors import EngineDead, EngineError, NoAnswerInTime, RewardDead, RewardError
 from mcts.events import (
     AnswerFound,
+    AnswerText,
+    Committed,
     Event,
     NodeAdded,
     Observers,
@@ -28,7 +30,7 @@ from mcts.ports import Path, PathScore, Step
 from mcts.result import Candidate, SearchResult, Tally, Task
 from mcts.steps import ENDED, spliced
 from mcts.strategy import Ports
-from mcts.tree import Node, Tree
+from mcts.tree import Node, Tree, step_key
 from mcts.votes import Leader, VoteRule, elect
 
 Work = Callable[[], Awaitable[None]]
@@ -36,6 +38,11 @@ Work = Callable[[], Awaitable[None]]
 
 class _Stop(Exception):
     """Raised in one task of a search to end the others."""
+
+
+def _begins_with(steps: Sequence[Step], beginning: Sequence[Step]) -> bool:
+    pairs = zip(steps, beginning, strict=False)
+    return len(steps) >= len(beginning) and all(step_key(one) == step_key(other) for one, other in pairs)
 
 
 class Search:
@@ -62,6 +69,7 @@ class Search:
         self.done = 0
         self._leader = Leader()
         self._tree_steps: list[tuple[Step, ...]] = []
+        self._committed: tuple[Step, ...] = ()
 
     @property
     def scored(self) -> bool:
@@ -157,8 +165,37 @@ class Search:
         candidate = Candidate(path, answer, reward, score.steps if score else (), number)
         self.candidates.append(candidate)
         self._tree_steps.append(steps)
-        self._leader.add(candidate)
+        if _begins_with(steps, self._committed):
+            self._leader.add(candidate)
         self.emit(AnswerFound(number, answer, path.text, reward, self.meter.seconds))
+
+    def has_answer(self, node: Node) -> bool:
+        """Whether a finished candidate passes through a node."""
+        begun = node.steps()
+        pairs = zip(self.candidates, self._tree_steps, strict=True)
+        return any(candidate.path.finished and _begins_with(steps, begun) for candidate, steps in pairs)
+
+    def commit(self, node: Node) -> None:
+        """Decides that the answer begins with the path to a node, and tells the text that this adds.
+
+        From now on only candidates that begin so take part in the vote. A finished one must exist already, and the
+        node be a child of the one committed before, or of the root.
+        """
+        new = node.steps()[len(self._committed) :]
+        self._committed = node.steps()
+        self._leader = Leader()
+        for candidate in self._standing(self.candidates):
+            self._leader.add(candidate)
+        seconds = self.meter.seconds
+        self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds))
+        text = "".join(step.text for step in new)
+        if text:
+            self.emit(AnswerText(text, sum(len(step.token_ids) for step in new), seconds))
+
+    def _standing(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates that begin with what was committed."""
+        pairs = zip(candidates, self._tree_steps, strict=True)
+        return [candidate for candidate, steps in pairs if _begins_with(steps, self._committed)]
 
     def simulation_done(self) -> None:
         """Counts a completed simulation or sample."""
@@ -193,7 +230,7 @@ class Search:
         if not self.candidates:
             raise self.failure or NoAnswerInTime("The budget ended before any answer was found.")
         candidates = self._placed(tree)
-        election = await elect(candidates, vote, self.task.n, self.ports.answers)
+        election = await elect(self._standing(candidates), vote, self.task.n, self.ports.answers)
         return self.concluded(election.winners, candidates, election.tallies, tree)
 
     def concluded(

@@ -80,6 +80,7 @@ def progressive_widening(exponent: float, branch: int) -> Widenable:
     Progressive widening (Coulom 2007; Chaslot et al. 2008): a node of ``N`` visits, those in flight included, may have
     drawn ``branch · (N / branch) ^ exponent`` continuations. With exponent 0.5 it gets its second set of branches at
     ``4 · branch`` visits, its third at ``9 · branch``.
+    A node where an answer ends has only second thoughts below it and is never given more.
 
     Args:
         exponent: 0 to 1. 0 never widens; higher values make trees wider and less deep.
@@ -87,6 +88,8 @@ def progressive_widening(exponent: float, branch: int) -> Widenable:
     """
 
     def widenable(node: Node) -> bool:
+        if node.ended:
+            return False
         visits = node.visits + node.in_flight
         return node.drawn + branch <= branch * math.pow(visits / branch, exponent)
 

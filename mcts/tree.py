@@ -67,6 +67,11 @@ class Node:
         """Mean reward ``Q = W / N`` of the visits; 0 when unvisited."""
         return self.value_sum / self.visits if self.visits else 0.0
 
+    @property
+    def ended(self) -> bool:
+        """Whether an answer ends here: what stands below are second thoughts, and nothing else can be added."""
+        return self.step is not None and self.step.finish in ENDED
+
     def lineage(self) -> Iterator[Node]:
         """This node, its parent, and so on to the root."""
         node: Node | None = self

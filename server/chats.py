@@ -9,6 +9,7 @@ from typing import Any
 from mcts.errors import InvalidRequest, PromptTooLong, UnknownModel
 from mcts.ports import Message, Prompt, Sampling
 from mcts.result import Task
+from mcts.strategies.cot import CotOptions, instructed
 from server.backend import Backend
 from server.options import own_sampling
 from server.plans import Plan, make_plan
@@ -54,7 +55,7 @@ async def assign(request: ChatRequest, runtime: Runtime, request_id: str, search
     backend, settings = runtime.backend, runtime.settings
     preset = find_preset(request.model, runtime)
     plan = make_plan(request.search, preset, request.reasoning_effort, settings, backend)
-    prompt = await _prompt(request, backend)
+    prompt = await _prompt(request, plan, backend)
     max_tokens = _max_tokens(request, len(prompt.token_ids), backend, settings)
     _check_size(request, plan, max_tokens, settings)
     task = Task(
@@ -87,8 +88,10 @@ def find_preset(model: str, runtime: Runtime) -> Preset:
     return preset
 
 
-async def _prompt(request: ChatRequest, backend: Backend) -> Prompt:
+async def _prompt(request: ChatRequest, plan: Plan, backend: Backend) -> Prompt:
     messages = tuple(Message(ROLES.get(m.role, m.role), m.text) for m in request.messages)
+    if isinstance(plan.options, CotOptions):
+        messages = instructed(messages, plan.options.instruction)
     prefill = messages[-1].content if request.continue_final_message else ""
 
     def render() -> list[int]:

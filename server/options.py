@@ -9,6 +9,7 @@ from typing import Any
 from mcts.ports import Sampling, Tokenizer
 from mcts.steps import StepRule
 from mcts.strategies import STRATEGIES, Reflection
+from mcts.strategies.cot_decoding import SAMPLING as GREEDY
 from mcts.strategies.marco_o1 import REFLECTION_TEXT, SAMPLING
 
 TREES = frozenset({"uct", "marco-o1"})
@@ -20,7 +21,7 @@ SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
 OWN_REWARD = {"marco-o1": "confidence"}
 """Rewards that belong to a strategy, whatever the server's default."""
 
-OWN_SAMPLING = {"marco-o1": SAMPLING}
+OWN_SAMPLING = {"marco-o1": SAMPLING, "cot_decoding": GREEDY}
 """Sampling that belongs to a strategy, for what the client leaves open."""
 
 

@@ -55,6 +55,8 @@ class Plan:
             paths *= 2 if self.options.reflection else 1
         else:
             paths = getattr(self.options, "samples", n)
+            if self.strategy == "cot_decoding":
+                paths = self.options.branch + 1  # one more for the token that ranks the others
         unbounded = paths * max_tokens
         return unbounded if self.budget.tokens is None else min(unbounded, self.budget.tokens)
 

@@ -27,16 +27,42 @@ class Preset:
 
 PRESETS = (
     Preset("direct", "Plain decoding, no search.", {"strategy": "direct"}),
+    Preset("cot", "Plain decoding, asked to reason step by step.", {"strategy": "cot"}),
     Preset("majority", "Samples answers; the most frequent one wins.", {"strategy": "majority"}),
+    Preset(
+        "majority-adaptive",
+        "Samples answers until the most frequent one is sure enough (Adaptive-Consistency).",
+        {"strategy": "majority", "certainty": 0.95, "width": 4},
+    ),
     Preset("best-of-n", "Samples answers; the one with the highest reward wins.", {"strategy": "best_of_n"}),
+    Preset(
+        "best-of-n-confidence",
+        "Samples answers; the one the model was surest of wins.",
+        {"strategy": "best_of_n", "reward": "confidence"},
+    ),
+    Preset(
+        "best-of-n-prm",
+        "Samples answers; the one the process reward model likes best wins.",
+        {"strategy": "best_of_n", "reward": "prm"},
+    ),
     Preset(
         "weighted-best-of-n",
         "Samples answers; the answer with the highest sum of rewards wins.",
         {"strategy": "weighted_best_of_n"},
     ),
+    Preset(
+        "cot-decoding",
+        "Continues the likeliest first tokens; the answer the model is surest of wins.",
+        {"strategy": "cot_decoding"},
+    ),
     Preset("uct", "Tree search over steps.", {"strategy": "uct"}),
     Preset("uct-mini-32", "Tree search over mini-steps of 32 tokens.", {"strategy": "uct", "step": {"tokens": 32}}),
     Preset("uct-mini-64", "Tree search over mini-steps of 64 tokens.", {"strategy": "uct", "step": {"tokens": 64}}),
+    Preset(
+        "uct-commit",
+        "Tree search that commits its answer step by step, so that its text flows early.",
+        {"strategy": "uct", "commit": 8},
+    ),
     Preset("uct-reflection", "Tree search that reconsiders its answers.", {"strategy": "uct", "reflection": True}),
     Preset(
         "uct-confidence",

@@ -17,7 +17,7 @@ class ProgressLines:
     """Turns a search's events into lines such as ``simulation 5/32 · best so far 42 (0.91) · 18 nodes``."""
 
     def __init__(self, strategy: str, total: int | None) -> None:
-        self._silent = strategy == "direct"  # its text itself is the progress
+        self._silent = strategy in {"direct", "cot"}  # its text itself is the progress
         self._unit = "simulation" if strategy in TREES else "sample"
         self._total = total
         self._nodes = 0

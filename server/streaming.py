@@ -1,7 +1,8 @@
 """A streamed reply: progress while the search thinks, then the answer.
 
 Order on the wire: role · progress (reasoning, or events) · content · finish · usage · ``[DONE]``. Comments keep the
-connection open in silences. Progress never follows content. The search ends when the client goes away.
+connection open in silences. Reasoning never follows content: a search that commits its answer step by step falls silent
+with its first step, and only events go on beside the content. The search ends when the client goes away.
 """
 
 from __future__ import annotations
@@ -115,14 +116,14 @@ class _Telling:
         elif isinstance(item, AnswerText) and not self._logprobs:
             self._told += len(item.text)
             yield self._chunks.content(0, item.text)
-        elif not self._told and (piece := self._news(item)):
+        elif piece := self._news(item):
             yield piece
 
     def _news(self, event: Event) -> bytes | None:
         if self._progress == "events":
-            return self._chunks.event(event_fields(event))
+            return self._chunks.event(event_fields(event))  # beside an empty delta: not in the way of content
         line = self._lines.line(event)
-        return self._chunks.progress(line) if line and self._progress else None
+        return self._chunks.progress(line) if line and self._progress and not self._told else None
 
     def _answers(self, result: SearchResult) -> Iterator[bytes]:
         last = len(result.winners) - 1

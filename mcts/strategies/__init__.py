@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcts.strategies.cot import CotOptions, cot
+from mcts.strategies.cot_decoding import CotDecodingOptions, cot_decoding
 from mcts.strategies.direct import DirectOptions, direct
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
@@ -14,7 +16,16 @@ from mcts.strategies.sampling import SamplingOptions, sample_and_vote
 from mcts.strategies.uct import uct
 from mcts.strategy import Strategy
 
-__all__ = ["STRATEGIES", "DirectOptions", "Reflection", "SamplingOptions", "StrategySpec", "UctOptions"]
+__all__ = [
+    "STRATEGIES",
+    "CotDecodingOptions",
+    "CotOptions",
+    "DirectOptions",
+    "Reflection",
+    "SamplingOptions",
+    "StrategySpec",
+    "UctOptions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +51,24 @@ def _sampler(name: str) -> Strategy:
 
 STRATEGIES: Mapping[str, StrategySpec] = {
     "direct": StrategySpec(direct, DirectOptions(), False, "plain decoding"),
-    "majority": StrategySpec(_sampler("majority"), SamplingOptions(), False, "samples; the commonest answer wins"),
+    "cot": StrategySpec(cot, CotOptions(), False, "plain decoding, asked to reason step by step"),
+    "majority": StrategySpec(
+        _sampler("majority"), SamplingOptions(adaptive=True), False, "samples; the commonest answer wins"
+    ),
     "best_of_n": StrategySpec(
-        _sampler("best_of_n"), SamplingOptions(vote="max_value"), True, "samples; the best-rewarded one wins"
+        _sampler("best_of_n"),
+        SamplingOptions(vote="max_value", scored=True),
+        True,
+        "samples; the best-rewarded one wins",
     ),
     "weighted_best_of_n": StrategySpec(
         _sampler("weighted_best_of_n"),
         SamplingOptions(vote="weighted"),
         True,
         "samples; the largest sum of rewards wins",
+    ),
+    "cot_decoding": StrategySpec(
+        cot_decoding, CotDecodingOptions(), False, "one path from each likely first token; the surest answer wins"
     ),
     "uct": StrategySpec(uct, UctOptions(), True, "a tree of steps, grown where rewards are high"),
     "marco-o1": StrategySpec(marco_o1, MARCO_O1, True, "Marco-o1's search, as published"),

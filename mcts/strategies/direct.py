@@ -20,7 +20,7 @@ class DirectOptions:
     """Plain decoding has no options."""
 
 
-async def direct(task: Task, ports: Ports, _: DirectOptions) -> SearchResult:
+async def direct(task: Task, ports: Ports, _: DirectOptions, name: str = "direct") -> SearchResult:
     """Draws ``Task.n`` samples; with one, its text is told by ``AnswerText`` events while it is written.
 
     The winners are the samples in their order, equal ones included: that is what ``n`` means without a search. A
@@ -30,7 +30,7 @@ async def direct(task: Task, ports: Ports, _: DirectOptions) -> SearchResult:
         NoAnswerInTime: The budget ended before the first token.
         EngineError: The engine failed before the first token.
     """
-    search = Search(task, ports, "direct", scored=False)
+    search = Search(task, ports, name, scored=False)
     written: list[list[Continuation]] = [[] for _ in range(task.n)]
     with search.announced():
         await search.run([functools.partial(_write, search, i, pieces) for i, pieces in enumerate(written)])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-from mcts.calls import Calls
-from mcts.ports import NO_TOKEN, Continuation, Finish, Sampling, Step
+from mcts.ports import Continuation, Step
 from mcts.steps import ENDED, joined
 from mcts.strategies.growth import Growth
+from mcts.strategies.top_tokens import begun_with_token, likeliest
 from mcts.tree import Node
 
 MOST_BLANK_CALLS = 2
@@ -49,12 +47,12 @@ async def _sampled(growth: Growth, prefix: tuple[int, ...], n: int, purpose: str
     return list(await calls.sample(prefix, purpose, n=n, max_tokens=limit, delimiters=delimiters)) or None
 
 
-def _bounds(growth: Growth, prefix: tuple[int, ...], used: int = 0) -> tuple[tuple[str, ...], int]:
-    """Delimiters and most tokens of a call that continues a path, ``used`` tokens of the step being there already."""
+def _bounds(growth: Growth, prefix: tuple[int, ...]) -> tuple[tuple[str, ...], int]:
+    """Delimiters and most tokens of a call that continues a path."""
     left = growth.search.calls.path_room(prefix)
     if not growth.options.one_step:
         return (), left
-    return growth.options.step.stops, min(left, growth.options.step.limit(left + used) - used)
+    return growth.options.step.stops, growth.options.step.limit(left)
 
 
 async def _past_blank(growth: Growth, prefix: tuple[int, ...], drawn: Continuation) -> Continuation:
@@ -72,41 +70,13 @@ async def _past_blank(growth: Growth, prefix: tuple[int, ...], drawn: Continuati
 
 
 async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], n: int) -> list[Continuation] | None:
-    """Starts a branch from each of the likeliest next tokens that no child or kept rollout starts with.
-
-    One call of one token ranks them. Each branch then begins with a call that may only draw its token, so the engine
-    itself tells the token's text, its log-probability and whether it ends the answer, and goes on from there.
-    """
+    """Starts a branch from each of the likeliest next tokens that no child or kept rollout starts with."""
     calls = growth.search.calls
     begun_with = [rollout.steps[0].token_ids for rollout in leaf.rollouts] + [tokens for tokens, _ in leaf.children]
-    taken = {tokens[0] for tokens in begun_with if tokens}
-    ranked = await calls.sample(prefix, "rank", max_tokens=1, top_logprobs=min(20, n + len(taken)))
-    if not ranked:
+    tokens = await likeliest(calls, prefix, n, {tokens[0] for tokens in begun_with if tokens})
+    if tokens is None:
         return None
-    alternatives = zip(ranked[0].top_ids[:1].ravel(), ranked[0].top_logprobs[:1].ravel(), strict=True)
-    top = [(int(token), float(logprob)) for token, logprob in alternatives]
-    taken |= {NO_TOKEN, *(token for token, logprob in top if logprob == -math.inf)}
-    likeliest = [token for token, _ in top if token not in taken and _permitted(calls.task.sampling, token)]
-    started = await growth.together(_started(growth, calls, prefix, token) for token in likeliest[:n])
-    found = [one for one in started if one is not None]
-    return found if found or not likeliest else None
-
-
-def _permitted(sampling: Sampling, token: int) -> bool:
-    """Whether the client lets a token be drawn at all; the ranking is by the model's own likelihood."""
-    banned = sampling.logit_bias.get(token, 0.0) <= -100  # OpenAI's way to ban a token
-    return not banned and (not sampling.allowed_token_ids or token in sampling.allowed_token_ids)
-
-
-async def _started(growth: Growth, calls: Calls, prefix: tuple[int, ...], token: int) -> Continuation | None:
-    """A continuation that begins with a given token; None when the budget has no room for it."""
-    begun = await calls.sample(prefix, f"begin/{token}", max_tokens=1, allowed=(token,))
-    if not begun:
-        return None
-    first = begun[0]
-    delimiters, limit = _bounds(growth, (*prefix, token), used=1)
-    step_done = limit < 1 or any(delimiter in first.text for delimiter in delimiters)
-    if first.finish is not Finish.LENGTH or step_done:
-        return first
-    rest = await calls.sample((*prefix, token), "begun", max_tokens=limit, delimiters=delimiters)
-    return joined([first, rest[0]]) if rest else first
+    delimiters, limit = _bounds(growth, prefix)
+    branches = (begun_with_token(calls, prefix, token, delimiters, limit) for token in tokens)
+    found = [one for one in await growth.together(branches) if one is not None]
+    return found if found or not tokens else None

@@ -22,6 +22,7 @@ MOST_WIDTH = 256
 MOST_BRANCHES = 20  # engines report at most that many likeliest tokens
 MOST_DEPTH = 512  # the descent is recursive
 MOST_EXPLORATION = 1000.0
+MOST_IN_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class UctOptions:
             the root when nothing else is left to expand. Higher values make trees wider; 0 expands every node once.
         reflection: Phrase for second thoughts about finished answers; None for none.
         vote: How the answer is picked.
+        commit: Simulations after which the best first step is committed: told as certain, and searched on from. 1 to
+            1,000,000; higher values decide with more knowledge and let the text flow later. None commits nothing.
     """
 
     width: int = 8
@@ -77,6 +80,7 @@ class UctOptions:
     widening: float = 0.5
     reflection: Reflection | None = None
     vote: VoteRule = "weighted"
+    commit: int | None = None
 
     def __post_init__(self) -> None:
         require_between(self.width, 1, MOST_WIDTH, "search.width")
@@ -89,6 +93,8 @@ class UctOptions:
         known = self.expansion in ("sample", "top_tokens")
         require(known, "search.expansion must be sample or top_tokens.", "search.expansion")
         require(self.vote in VOTES, f"search.vote must be one of {', '.join(VOTES)}.", "search.vote")
+        if self.commit is not None:
+            require_between(self.commit, 1, MOST_IN_BLOCK, "search.commit")
         if not self.joint:
             require(self.rollout == "full", "Separate expansion needs full rollouts.", "search.rollout")
             require(self.widening == 0, "Separate expansion does not widen.", "search.widening")

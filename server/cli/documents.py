@@ -14,6 +14,8 @@ from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
 from server.schemas.search import (
     BestOfNSearch,
+    CotDecodingSearch,
+    CotSearch,
     DirectSearch,
     MajoritySearch,
     MarcoO1Search,
@@ -27,9 +29,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
     DirectSearch,
+    CotSearch,
     MajoritySearch,
     BestOfNSearch,
     WeightedBestOfNSearch,
+    CotDecodingSearch,
     UctSearch,
     MarcoO1Search,
 )

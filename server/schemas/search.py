@@ -13,7 +13,31 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from server.schemas.common import Request, Text
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Instruction = Annotated[Text, Field(min_length=1, max_length=4000)]
 Vote = Literal["weighted", "majority", "max_value", "max_visits"]
+
+
+Certainty = Annotated[float, Field(ge=0.5, le=1)]
+
+# Fields that several strategies share.
+_VOTE: Any = Field(None, description="How the answer is picked from the candidates.")
+_WIDTH: Any = Field(
+    None,
+    description="Simulations (or samples) in flight at once. Higher is faster; trees then explore more evenly. "
+    "Samplers draw all at once unless set.",
+)
+_BRANCH: Any = Field(
+    None,
+    description="Continuations per expansion; in cot_decoding the first tokens that are tried. Higher looks wider.",
+)
+_ADAPTIVE: Any = Field(
+    None, description="Cancel the remaining samples once the vote is decided; true unless set. The answer is the same."
+)
+_CERTAINTY: Any = Field(
+    None,
+    description="How sure the leader must be to be the commonest answer before the rest is cancelled. "
+    "1 until it cannot be caught; lower (0.95) stops earlier and may change the answer.",
+)
 
 
 class Budget(Request):
@@ -75,11 +99,23 @@ class DirectSearch(_Common):
     strategy: Literal["direct"]
 
 
+class CotSearch(_Common):
+    """Plain decoding of a chat whose system turn asks for the reasoning, step by step."""
+
+    strategy: Literal["cot"]
+    instruction: Instruction | None = Field(
+        None, description="What asks for the reasoning; it joins the chat's system turn and counts as prompt."
+    )
+
+
 class MajoritySearch(_Common):
     """Samples whole answers; the most frequent answer wins."""
 
     strategy: Literal["majority"]
     samples: Count | None = Field(None, description="Answers to sample.")
+    width: Count | None = _WIDTH
+    adaptive: bool | None = _ADAPTIVE
+    certainty: Certainty | None = _CERTAINTY
 
 
 class BestOfNSearch(_Scored):
@@ -87,6 +123,8 @@ class BestOfNSearch(_Scored):
 
     strategy: Literal["best_of_n"]
     samples: Count | None = Field(None, description="Answers to sample.")
+    width: Count | None = _WIDTH
+    vote: Literal["max_value", "weighted", "majority"] | None = _VOTE
 
 
 class WeightedBestOfNSearch(_Scored):
@@ -94,15 +132,22 @@ class WeightedBestOfNSearch(_Scored):
 
     strategy: Literal["weighted_best_of_n"]
     samples: Count | None = Field(None, description="Answers to sample.")
+    width: Count | None = _WIDTH
+
+
+class CotDecodingSearch(_Common):
+    """Continues each of the likeliest first tokens; the answer that the model is surest of wins."""
+
+    strategy: Literal["cot_decoding"]
+    branch: Annotated[int, Field(ge=1, le=20)] | None = _BRANCH
+    vote: Literal["weighted", "max_value"] | None = _VOTE
 
 
 class _UctFields(_Scored):
     budget: TreeBudget | None = Field(None, description="Limits on the whole search.")
-    vote: Vote | None = Field(None, description="How the answer is picked from the candidates.")
-    width: Count | None = Field(
-        None, description="Simulations in flight at once. Higher is faster and explores more evenly."
-    )
-    branch: Count | None = Field(None, description="Continuations per expansion. Higher widens the tree.")
+    vote: Vote | None = _VOTE
+    width: Count | None = _WIDTH
+    branch: Count | None = _BRANCH
     max_depth: Count | None = Field(None, description="Deepest node that is still expanded.")
     exploration: Annotated[float, Field(ge=0, le=1000)] | None = Field(
         None, description="Weight of the exploration term. Higher tries rarely visited nodes more; 0 only exploits."
@@ -125,6 +170,11 @@ class _UctFields(_Scored):
     )
     expansion: Literal["sample", "top_tokens"] | None = Field(
         None, description="sample: draw the children; top_tokens: start them from the likeliest next tokens."
+    )
+    commit: Count | None = Field(
+        None,
+        description="Simulations after which the best first step is committed: streamed at once, and searched on from. "
+        "Higher decides with more knowledge; the text flows later. Left out, nothing is given before the vote.",
     )
     joint: bool | None = Field(
         None, description="Expansion and rollout in one engine call. False draws them separately."
@@ -151,10 +201,20 @@ class PresetSearch(_UctFields):
     """Changes to the preset in force; fields that its strategy does not have are refused."""
 
     samples: Count | None = Field(None, description="Answers to sample, in strategies that sample.")
+    instruction: Instruction | None = Field(None, description="What asks for the reasoning, in cot.")
+    adaptive: bool | None = _ADAPTIVE
+    certainty: Certainty | None = _CERTAINTY
 
 
 Named = Annotated[
-    DirectSearch | MajoritySearch | BestOfNSearch | WeightedBestOfNSearch | UctSearch | MarcoO1Search,
+    DirectSearch
+    | CotSearch
+    | MajoritySearch
+    | BestOfNSearch
+    | WeightedBestOfNSearch
+    | CotDecodingSearch
+    | UctSearch
+    | MarcoO1Search,
     Field(discriminator="strategy"),
 ]
 """A search with its strategy named. A further strategy joins the union here and the table in ``server.options``."""

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget
 from mcts.errors import EngineCallFailed, EngineDead, EspalierError, NoAnswerInTime, RewardCallFailed
-from mcts.events import BackedUp, NodeAdded, SearchFinished
+from mcts.events import AnswerText, BackedUp, NodeAdded, SearchFinished
 from mcts.steps import StepRule
-from mcts.strategies import STRATEGIES, Reflection, UctOptions
+from mcts.strategies import STRATEGIES, Reflection, SamplingOptions, UctOptions
+from mcts.strategies.cot import INSTRUCTION, instructed
 from mcts.strategies.marco_o1 import MARCO_O1
 from mcts.strategies.uct import uct
 from mcts.tree import Node, Tree
@@ -26,6 +27,7 @@ from tests.mcts.integrity import problems
 from tests.mcts.replay import replayed
 from tests.mcts.toys import World, forest
 
+SAMPLERS = ("direct", "cot", "majority", "best_of_n", "weighted_best_of_n", "cot_decoding")
 THOROUGH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -45,7 +47,7 @@ def trees(monkeypatch) -> list[Tree]:
 def _options(draw: st.DrawFn) -> UctOptions:
     phrase = Reflection("L\n\n", tuple(forest().engine.tokenizer.encode("L\n\n")))
     if draw(st.integers(0, 4)) == 0:
-        return MARCO_O1
+        return replace(MARCO_O1, commit=draw(st.sampled_from([None, 2])))
     return UctOptions(
         width=draw(st.integers(1, 6)),
         branch=draw(st.integers(1, 4)),
@@ -56,6 +58,7 @@ def _options(draw: st.DrawFn) -> UctOptions:
         expansion=draw(st.sampled_from(["sample", "top_tokens"])),
         widening=draw(st.sampled_from([0, 0.5, 1])),
         reflection=draw(st.sampled_from([None, phrase])),
+        commit=draw(st.sampled_from([None, 1, 3])),
     )
 
 
@@ -135,6 +138,8 @@ def test_whatever_happens_the_tree_stays_sound(trees, case):
         assert result.generated_tokens == where.engine.generated_tokens
         assert result.winners[0] in result.candidates
         assert result.nodes == len(trees[-1].nodes)
+        begun = "".join(event.text for event in where.events if isinstance(event, AnswerText))
+        assert result.winners[0].path.text.startswith(begun)
 
     run_virtually(main)
     _check(where, trees[-1], budget)
@@ -182,16 +187,22 @@ def test_width_one_and_the_same_seed_give_the_same_tree(case, seed):
 
 
 @THOROUGH
-@given(searches(), st.sampled_from(["direct", "majority", "weighted_best_of_n"]), st.floats(0, 12), st.integers(1, 3))
+@given(searches(), st.sampled_from(SAMPLERS), st.floats(0, 12), st.integers(1, 3))
 def test_samplers_keep_their_limits_and_leave_nothing_behind(case, name, moment, n):
     """Direct and the samplers, too: whatever fails, whenever they are cancelled."""
     _, budget, chance, failing = case
     where = _accident_prone(chance, failing)
     where.engine.token_seconds = chance.choice([0.0, 0.3])
+    where.messages = instructed(where.messages, INSTRUCTION)
     spec = STRATEGIES[name]
+    options = spec.defaults
+    if isinstance(options, SamplingOptions):
+        options = replace(options, width=chance.choice([None, 1, 3]))
+        if options.adaptive:
+            options = replace(options, certainty=chance.choice([1.0, 0.8]))
 
     async def main() -> None:
-        task = asyncio.create_task(spec.run(where.task(budget, max_tokens=9, n=n), where.ports(), spec.defaults))
+        task = asyncio.create_task(spec.run(where.task(budget, max_tokens=9, n=n), where.ports(), options))
         await asyncio.sleep(moment)
         task.cancel()
         await asyncio.wait([task])

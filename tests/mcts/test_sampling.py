@@ -10,6 +10,7 @@ from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerIn
 from mcts.events import AnswerText, SearchFinished
 from mcts.ports import Finish, Sampling
 from mcts.strategies import STRATEGIES, DirectOptions, SamplingOptions
+from mcts.strategies.cot import INSTRUCTION, instructed
 from mcts.strategies.direct import direct
 from mcts.strategies.sampling import sample_and_vote
 from tests.mcts.toys import GARDEN_WORTH, garden, search
@@ -176,4 +177,6 @@ def test_senseless_options_are_refused_by_name(fields, param):
 def test_every_strategy_runs_with_its_defaults():
     """The registry's entries are complete: each gives an answer on its own defaults."""
     for spec in STRATEGIES.values():
-        assert search(spec.run, garden(), spec.defaults).winners[0].answer in GARDEN_WORTH
+        where = garden()
+        where.messages = instructed(where.messages, INSTRUCTION)
+        assert search(spec.run, where, spec.defaults).winners[0].answer in GARDEN_WORTH

@@ -1,12 +1,15 @@
 """UCB1, PUCT and the descent, against numbers worked out by hand."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mcts.ports import Finish
-from mcts.selection import descend, puct, ucb1
-from mcts.tree import Rollout, State, Tree
+from mcts.selection import descend, progressive_widening, puct, ucb1
+from mcts.steps import forced_step
+from mcts.tree import LEAST_PRIOR, Rollout, State, Tree, step_prior
 from tests.mcts.toys import step
 
 
@@ -154,3 +157,75 @@ def test_selection_takes_microseconds_per_level():
     leaf = descend(tree, tree.root, counting, 1)
     assert leaf is not None
     assert calls == 8 * leaf.depth
+
+
+def test_puct_counts_visits_in_flight_like_visits():
+    """PUCT with WU-UCT's counts: Q + c P sqrt(N_p + O_p) / (1 + N + O), Q over completed visits only."""
+    tree = Tree(9, 99)
+    tree.expand(tree.root)
+    likely = tree.child(tree.root, step(1, logprob=math.log(0.6)))
+    rare = tree.child(tree.root, step(2, logprob=math.log(0.2)))
+    tree.backup(likely, 4, 2.0)
+    with tree.in_flight(likely, 5):
+        score = puct(1.25, normalize=False)(tree, tree.root)
+        # N_p + O_p = 4 + 5, sqrt 3. Likely: 0.5 + 1.25 x 0.75 x 3 / (1 + 4 + 5) = 0.5 + 0.28125.
+        assert score(likely) == pytest.approx(0.78125, abs=1e-6)
+        # Rare, unvisited: the parent's 0.5 + 1.25 x 0.25 x 3 / 1 = 1.4375.
+        assert score(rare) == pytest.approx(1.4375, abs=1e-6)
+    with tree.in_flight(rare, 5):
+        # 0.5 + 1.25 x 0.25 x 3 / (1 + 5) = 0.65625: what is tried five times at once looks less neglected, not worse.
+        assert puct(1.25, normalize=False)(tree, tree.root)(rare) == pytest.approx(0.65625, abs=1e-6)
+
+
+def test_puct_rescales_values_but_not_the_prior():
+    """Rewards 0.90 and 0.98 become 0 and 1; an unvisited child takes the rescaled mean of its parent, not 0 (D12)."""
+    tree = Tree(9, 99)
+    tree.expand(tree.root)
+    low, high, fresh = (tree.child(tree.root, step(number, logprob=math.log(0.25))) for number in (1, 2, 3))
+    tree.backup(low, 1, 0.90)
+    tree.backup(high, 1, 0.98)
+    score = puct(0.6, normalize=True)(tree, tree.root)
+    # P = 1/3 each, N_p = 2: the bonus is 0.6 / 3 x sqrt(2) / 2 = 0.141421 for one visit and 0.282843 for none.
+    assert score(low) == pytest.approx(0.141421, abs=1e-6)
+    assert score(high) == pytest.approx(1.141421, abs=1e-6)
+    assert score(fresh) == pytest.approx(0.782843, abs=1e-6)
+
+
+def test_puct_without_visits_follows_the_priors_alone():
+    """At a parent without visits the bonus is 0 for all, so the first child is taken; from then on the likeliest one.
+
+    With N_p = 1 and equal values 0.5: visited 0.5 + 0.3 / 2, likely 0.5 + 0.6, rare 0.5 + 0.1 (c = 1).
+    """
+    tree = Tree(9, 99)
+    tree.expand(tree.root)
+    visited, likely, rare = (
+        tree.child(tree.root, step(number, logprob=math.log(share))) for number, share in enumerate((0.3, 0.6, 0.1), 1)
+    )
+    scorer = puct(1.0, normalize=False)
+    assert descend(tree, tree.root, scorer, 1) is visited
+    tree.backup(visited, 1, 0.5)
+    score = scorer(tree, tree.root)
+    assert [score(child) for child in (visited, likely, rare)] == pytest.approx([0.65, 1.1, 0.6], abs=1e-6)
+    assert descend(tree, tree.root, scorer, 1) is likely
+
+
+def test_a_prior_is_the_likelihood_per_token():
+    """The exponential of the mean log-probability: 0.5, 0.5 and 0.25 weigh (1/16)^(1/3) = 0.396850, not 1/16."""
+    logprobs = np.log([0.5, 0.5, 0.25]).astype(np.float32)
+    assert step_prior(replace(step(1, 2, 3), logprobs=logprobs)) == pytest.approx(0.396850, abs=1e-6)
+    assert step_prior(step(1, logprob=-np.inf)) == LEAST_PRIOR
+    assert step_prior(forced_step("Hm.", (1,))) == 1.0
+
+
+def test_a_node_where_an_answer_ends_is_never_widened():
+    """However often its second thoughts are visited: a continuation of an ended answer would be an empty step."""
+    tree = Tree(9, 99)
+    tree.expand(tree.root)
+    answer = tree.child(tree.root, step(1, finish=Finish.EOS))
+    for number in range(20):
+        tree.attach(tree.root, Rollout((step(1, finish=Finish.EOS), step(7), step(number)), 0.5))
+    assert (answer.state, answer.visits) == (State.EXPANDED, 20)
+    widenable = progressive_widening(0.5, 4)
+    assert answer.drawn + 4 <= 4 * math.sqrt(20 / 4)  # an open node would be: 1 + 4 <= 8.9
+    assert not widenable(answer)
+    assert widenable(tree.root)

@@ -70,11 +70,12 @@ class World:
     engine: ScriptedEngine
     reward: ScriptedReward | None
     events: list[Event] = field(default_factory=list)
+    messages: tuple[Message, ...] = (Message("user", "?"),)
 
     @property
     def prompt(self) -> Prompt:
         """A question in the engine's tokens."""
-        return Prompt(tuple(self.engine.tokenizer.render([Message("user", "?")])))
+        return Prompt(tuple(self.engine.tokenizer.render(self.messages)), self.messages)
 
     def ports(self, *observers: Callable[[Event], None]) -> Ports:
         """Ports for a search in the running loop, on its clock."""

@@ -85,7 +85,19 @@ def test_a_word_problem_is_answered_by_search(server: Process) -> None:
 
 
 @pytest.mark.parametrize(
-    "preset", ["direct", "majority", "best-of-n", "uct-confidence", "uct-mini-32", "uct-reflection", "marco-o1"]
+    "preset",
+    [
+        "direct",
+        "cot",
+        "majority",
+        "best-of-n",
+        "cot-decoding",
+        "uct-confidence",
+        "uct-mini-32",
+        "uct-commit",
+        "uct-reflection",
+        "marco-o1",
+    ],
 )
 def test_every_kind_of_search_runs(server: Process, preset: str) -> None:
     """Each preset gives an answer on the real engine."""

@@ -99,7 +99,7 @@ async def test_version(service: Service) -> None:
 
 async def test_metrics_count_what_happened(service: Service) -> None:
     """After known requests the numbers are the known ones; nothing is left running."""
-    await service.answer(model="abacus:majority", search={"samples": 5})
+    await service.answer(model="abacus:majority", search={"samples": 5, "adaptive": False})
     await service.answer(model="abacus:direct")
     await service.refusal(temperature=9)
     value = service.runtime.metrics.registry.get_sample_value

@@ -116,6 +116,7 @@ def test_the_most_tokens_of_a_search_are_bounded_by_the_product_or_the_token_bud
     assert plan({**search, "budget": {"simulations": 10, "tokens": 77}}).most_tokens(100, n=1) == 77
     assert plan(preset="majority").most_tokens(100, n=1) == 16 * 100
     assert plan(preset="direct").most_tokens(100, n=3) == 3 * 100
+    assert plan(preset="cot-decoding").most_tokens(100, n=3) == (10 + 1) * 100
 
 
 def test_marco_o1_keeps_the_published_settings() -> None:
