@@ -10,8 +10,9 @@ from mcts.ports import Sampling, Tokenizer
 from mcts.steps import StepRule
 from mcts.strategies import STRATEGIES, Reflection
 from mcts.strategies.marco_o1 import REFLECTION_TEXT, SAMPLING
+from mcts.strategies.self_refine import MCTSR_SAMPLING
 
-TREES = frozenset({"uct", "marco-o1"})
+TREES = frozenset({"uct", "marco-o1", "self_refine", "mctsr"})
 """Strategies that count simulations."""
 
 SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
@@ -20,7 +21,7 @@ SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
 OWN_REWARD = {"marco-o1": "confidence"}
 """Rewards that belong to a strategy, whatever the server's default."""
 
-OWN_SAMPLING = {"marco-o1": SAMPLING}
+OWN_SAMPLING = {"marco-o1": SAMPLING, "mctsr": MCTSR_SAMPLING}
 """Sampling that belongs to a strategy, for what the client leaves open."""
 
 

@@ -11,10 +11,19 @@ from mcts.strategies.direct import DirectOptions, direct
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
 from mcts.strategies.sampling import SamplingOptions, sample_and_vote
+from mcts.strategies.self_refine import MCTSR, SelfRefineOptions, self_refine
 from mcts.strategies.uct import uct
 from mcts.strategy import Strategy
 
-__all__ = ["STRATEGIES", "DirectOptions", "Reflection", "SamplingOptions", "StrategySpec", "UctOptions"]
+__all__ = [
+    "STRATEGIES",
+    "DirectOptions",
+    "Reflection",
+    "SamplingOptions",
+    "SelfRefineOptions",
+    "StrategySpec",
+    "UctOptions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +61,8 @@ STRATEGIES: Mapping[str, StrategySpec] = {
     ),
     "uct": StrategySpec(uct, UctOptions(), True, "a tree of steps, grown where rewards are high"),
     "marco-o1": StrategySpec(marco_o1, MARCO_O1, True, "Marco-o1's search, as published"),
+    "self_refine": StrategySpec(
+        self_refine, SelfRefineOptions(), False, "a tree of answers that the model criticises, rewrites and grades"
+    ),
+    "mctsr": StrategySpec(functools.partial(self_refine, name="mctsr"), MCTSR, False, "MCTSr's search, as published"),
 }

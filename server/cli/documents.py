@@ -17,6 +17,8 @@ from server.schemas.search import (
     DirectSearch,
     MajoritySearch,
     MarcoO1Search,
+    MctsrSearch,
+    SelfRefineSearch,
     TreeBudget,
     UctSearch,
     WeightedBestOfNSearch,
@@ -32,6 +34,8 @@ STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
     WeightedBestOfNSearch,
     UctSearch,
     MarcoO1Search,
+    SelfRefineSearch,
+    MctsrSearch,
 )
 
 

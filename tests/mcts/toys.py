@@ -70,16 +70,22 @@ class World:
     engine: ScriptedEngine
     reward: ScriptedReward | None
     events: list[Event] = field(default_factory=list)
+    question: str = "?"
+
+    async def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+        """The chat in the engine's tokens: a world is its own ``ChatRenderer``."""
+        return self.engine.tokenizer.render(messages, continue_final=continue_final)
 
     @property
     def prompt(self) -> Prompt:
         """A question in the engine's tokens."""
-        return Prompt(tuple(self.engine.tokenizer.render([Message("user", "?")])))
+        messages = (Message("user", self.question),)
+        return Prompt(tuple(self.engine.tokenizer.render(messages)), messages)
 
     def ports(self, *observers: Callable[[Event], None]) -> Ports:
         """Ports for a search in the running loop, on its clock."""
         observe = Observers(self.events.append, *observers)
-        return Ports(self.engine, PlainAnswers(), self.reward, asyncio.get_running_loop().time, observe)
+        return Ports(self.engine, PlainAnswers(), self.reward, self, asyncio.get_running_loop().time, observe)
 
     def task(self, budget: Budget | None = None, **fields: Any) -> Task:
         """A task with seed 1."""
