@@ -12,7 +12,7 @@ from mcts.strategies import STRATEGIES, Reflection
 from mcts.strategies.marco_o1 import REFLECTION_TEXT, SAMPLING
 from mcts.strategies.self_refine import MCTSR_SAMPLING
 
-TREES = frozenset({"uct", "marco-o1", "self_refine", "mctsr"})
+TREES = frozenset({"uct", "marco-o1", "self_refine", "mctsr", "ab_mcts"})
 """Strategies that count simulations."""
 
 SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})

@@ -59,6 +59,11 @@ PRESETS = (
         "The search of the MCTSr paper: one refinement at a time, raw self-rewards, 8 refinements.",
         {"strategy": "mctsr", "budget": {"simulations": 8}},
     ),
+    Preset(
+        "ab-mcts",
+        "Tree search over whole answers that goes wider or deeper as their rewards suggest.",
+        {"strategy": "ab_mcts"},
+    ),
 )
 """All presets; those whose reward is not loaded are not served."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcts.strategies.ab_mcts import AbMctsOptions, ab_mcts
 from mcts.strategies.direct import DirectOptions, direct
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
@@ -17,6 +18,7 @@ from mcts.strategy import Strategy
 
 __all__ = [
     "STRATEGIES",
+    "AbMctsOptions",
     "DirectOptions",
     "Reflection",
     "SamplingOptions",
@@ -65,4 +67,7 @@ STRATEGIES: Mapping[str, StrategySpec] = {
         self_refine, SelfRefineOptions(), False, "a tree of answers that the model criticises, rewrites and grades"
     ),
     "mctsr": StrategySpec(functools.partial(self_refine, name="mctsr"), MCTSR, False, "MCTSr's search, as published"),
+    "ab_mcts": StrategySpec(
+        ab_mcts, AbMctsOptions(), True, "a tree of answers, wider or deeper by Thompson sampling over rewards"
+    ),
 }

@@ -28,11 +28,13 @@ class Answer:
     children: list[Answer] = field(default_factory=list)
     visits: int = 0  # answers written from here, and of an answer also the writing of itself
     in_flight: int = 0  # answers being written from here
+    in_flight_within: int = 0  # answers being written from here and from everything below
     begun: int = 0  # answers ever begun from here
     closed: bool = False  # no answer can be written from here: the model's context has no room
     asked: int = 0  # grades ever asked for
     rewards: list[float] = field(default_factory=list)
     value: float | None = None  # None until there is a reward
+    below: list[float] = field(default_factory=list)  # rewards of all answers below, as they came
 
     @property
     def text(self) -> str:
@@ -41,7 +43,12 @@ class Answer:
 
     def lineage(self) -> Iterator[Answer]:
         """This answer, the one it was made from, and so on to the question."""
-        node: Answer | None = self
+        yield self
+        yield from self.above()
+
+    def above(self) -> Iterator[Answer]:
+        """The answer that this one was made from, and so on to the question."""
+        node = self.parent
         while node is not None:
             yield node
             node = node.parent
@@ -88,18 +95,18 @@ class AnswerTree:
     @property
     def in_flight(self) -> int:
         """Answers being written."""
-        return sum(node.in_flight for node in self.nodes)
+        return self.question.in_flight_within
 
     @contextmanager
     def claimed(self, parent: Answer) -> Iterator[str]:
         """Counts an answer as being written from another one (or the question), and yields its name to be."""
         name = f"{parent.name}.{parent.begun}".lstrip(".")
         parent.begun += 1
-        parent.in_flight += 1
+        self._count_in_flight(parent, 1)
         try:
             yield name
         finally:
-            parent.in_flight -= 1
+            self._count_in_flight(parent, -1)
 
     def add(self, parent: Answer, name: str, path: Path) -> Answer:
         """Adds an answer."""
@@ -110,6 +117,11 @@ class AnswerTree:
         self._by_first_step[path.steps[0]] = answer
         self._on_new(answer)
         return answer
+
+    def _count_in_flight(self, parent: Answer, change: int) -> None:
+        parent.in_flight += change
+        for node in parent.lineage():
+            node.in_flight_within += change
 
     def locate(self, steps: Sequence[Step]) -> Answer:
         """The answer that these very steps belong to."""

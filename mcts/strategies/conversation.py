@@ -9,7 +9,10 @@ from mcts.errors import InvalidRequest
 from mcts.ports import Continuation, Message, Path, Sampling, Step
 from mcts.search import Search
 from mcts.steps import StepRule
+from mcts.strategies.answer_tree import AnswerTree
 from mcts.strategy import ChatRenderer
+
+MOST_TURN_TOKENS = 100_000
 
 
 class NoRoom(Exception):
@@ -133,6 +136,15 @@ def begin_conversation(search: Search) -> Conversation:
     if renderer is None or not search.task.prompt.messages:
         raise InvalidRequest(f"The strategy {search.strategy} needs a chat.", "search.strategy")
     return Conversation(search, renderer)
+
+
+def fall_back_on_unscored(search: Search, tree: AnswerTree) -> None:
+    """Where no answer could be scored, those that were written are candidates without a reward, blank ones last."""
+    if search.candidates:
+        return
+    for answer in sorted(tree.answers, key=lambda each: not each.text.strip()):
+        if answer.path is not None:
+            search.found(answer.path, None, answer.path.steps, answer)
 
 
 def _unbounded(sampling: Sampling) -> Sampling:

@@ -16,7 +16,13 @@ from mcts.ports import Finish, Message, PathScore, Sampling
 from mcts.result import SearchResult, Task
 from mcts.search import Search
 from mcts.strategies.answer_tree import Answer, AnswerTree, node_added
-from mcts.strategies.conversation import Conversation, NoRoom, begin_conversation
+from mcts.strategies.conversation import (
+    MOST_TURN_TOKENS,
+    Conversation,
+    NoRoom,
+    begin_conversation,
+    fall_back_on_unscored,
+)
 from mcts.strategies.growth import MOST_BRANCHES, MOST_EXPLORATION, MOST_WIDTH
 from mcts.strategies.refine_prompts import CRITIQUE_REQUEST, GRADE_REQUEST, REWRITE_REQUEST, grade_request
 from mcts.strategies.self_rewards import (
@@ -38,7 +44,6 @@ GRADE_ATTEMPTS = 3
 
 MOST_GRADINGS = 16
 MOST_FIRST_ANSWERS = 64
-MOST_TURN_TOKENS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,13 +265,9 @@ def _revalue(refinery: Refinery) -> None:
     """Gives the candidates what their own grades say at the end.
 
     That is ``Q``, not the ``Q'`` by which the search is led: an answer is no worse for a rewriting that spoilt it.
-    Where no answer could be graded, those that were written are candidates without a reward, blank ones last.
     """
     search, nodes = refinery.search, refinery.tree.nodes
-    if not search.candidates:
-        for answer in sorted(refinery.tree.answers, key=lambda each: not each.text.strip()):
-            if answer.path is not None:
-                search.found(answer.path, None, answer.path.steps, answer)
+    fall_back_on_unscored(search, refinery.tree)
     for i, candidate in enumerate(search.candidates):
         grades = nodes[candidate.node or 0].rewards
         search.candidates[i] = replace(candidate, reward=unit(own_value(grades)) if grades else None)

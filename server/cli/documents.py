@@ -13,6 +13,7 @@ from server.app import create_app
 from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
 from server.schemas.search import (
+    AbMctsSearch,
     BestOfNSearch,
     DirectSearch,
     MajoritySearch,
@@ -36,6 +37,7 @@ STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
     MarcoO1Search,
     SelfRefineSearch,
     MctsrSearch,
+    AbMctsSearch,
 )
 
 

@@ -192,7 +192,27 @@ class MctsrSearch(_RefineFields):
     strategy: Literal["mctsr"]
 
 
-class PresetSearch(_UctFields, _RefineFields):
+class _BranchingFields(_Scored):
+    budget: TreeBudget | None = Field(None, description="Limits on the whole search.")
+    vote: Vote | None = Field(None, description="How the answer is picked from the candidates.")
+    width: Count | None = Field(None, description="Answers being written at once. Higher is faster and wider.")
+    prior: Literal["gaussian", "beta"] | None = Field(
+        None, description="What is believed of an answer before any score: the paper's normal-inverse-gamma, or a beta."
+    )
+    critique_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Most tokens of a critique."
+    )
+    critique_request: RequestText | None = Field(None, description="The turn that asks for a critique of an answer.")
+    rewrite_request: RequestText | None = Field(None, description="The turn that asks for the new answer.")
+
+
+class AbMctsSearch(_BranchingFields):
+    """Tree search over whole answers: Thompson sampling decides whether to go wider or deeper."""
+
+    strategy: Literal["ab_mcts"]
+
+
+class PresetSearch(_UctFields, _RefineFields, _BranchingFields):
     """Changes to the preset in force; fields that its strategy does not have are refused."""
 
     samples: Count | None = Field(None, description="Answers to sample, in strategies that sample.")
@@ -206,7 +226,8 @@ Named = Annotated[
     | UctSearch
     | MarcoO1Search
     | SelfRefineSearch
-    | MctsrSearch,
+    | MctsrSearch
+    | AbMctsSearch,
     Field(discriminator="strategy"),
 ]
 """A search with its strategy named. A further strategy joins the union here and the table in ``server.options``."""

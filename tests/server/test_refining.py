@@ -39,6 +39,17 @@ async def test_an_answer_is_refined_over_http(refining: Service, preset: str) ->
     assert (reply["choices"][0]["message"]["content"], told["value"]) == ("42", 0.8)
 
 
+async def test_answers_are_branched_over_http(refining: Service) -> None:
+    """The preset scores by the server's reward and counts answers as simulations."""
+    reply = await refining.answer(
+        model="abacus:ab-mcts", seed=3, search={"budget": {"simulations": 6}, "prior": "beta"}
+    )
+    told = reply["search"]
+    assert (told["strategy"], told["simulations"], told["nodes"], told["reward"]) == ("ab_mcts", 6, 7, "prm")
+    assert told["reward_calls"] == 6
+    assert plan(preset="ab-mcts").most_tokens(100, n=1) == 32 * (512 + 100)
+
+
 async def test_a_request_may_bring_its_own_turns(refining: Service) -> None:
     """The texts of a request reach the engine."""
     await refining.answer(
@@ -64,6 +75,8 @@ async def test_no_call_is_longer_than_the_models_context() -> None:
         ({"strategy": "self_refine", "gradings": 0}, "search.gradings"),
         ({"strategy": "mctsr", "critique_request": ""}, "search.critique_request"),
         ({"strategy": "uct", "gradings": 2}, "search.gradings"),
+        ({"strategy": "ab_mcts", "prior": "cauchy"}, "search.prior"),
+        ({"strategy": "ab_mcts", "branch": 2}, "search.branch"),
     ],
 )
 async def test_fields_that_do_not_fit_are_refused(service: Service, search: dict[str, Any], param: str) -> None:
