@@ -211,6 +211,13 @@ def test_a_context_too_small_for_rewriting_leaves_fresh_answers():
     assert all(len(request.prefix) + request.max_tokens <= 40 for request in where.engine.requests)
 
 
+def test_an_answer_without_room_for_another_is_tried_once():
+    """Each answer can cost one vain simulation at most: of 20 at least 10 write an answer."""
+    for seed in range(5):
+        result = grown(dialogue(SAYS), simulations=20, seed=seed, max_tokens=20, context=40)
+        assert len(result.candidates) >= 10
+
+
 @pytest.mark.parametrize("question", ["三加四等于几？", "🤔?", "Write a poem.", "def f(): pass"])
 def test_any_prompt_will_do(question):
     """Free texts have no answer to vote on: the best-scored one wins."""

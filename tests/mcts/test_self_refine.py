@@ -14,7 +14,7 @@ from engine.virtual_time import run_virtually
 from mcts.budget import Budget, StopReason
 from mcts.errors import EngineCallFailed, EngineDead, EspalierError, InvalidRequest, NoAnswerInTime
 from mcts.events import NodeAdded, PathScored, SearchFinished
-from mcts.ports import Finish, Message, Prompt, Sampling
+from mcts.ports import Finish, Message, Path, Prompt, Sampling
 from mcts.strategies import STRATEGIES, SelfRefineOptions
 from mcts.strategies.answer_tree import AnswerTree
 from mcts.strategies.refine_prompts import (
@@ -25,10 +25,11 @@ from mcts.strategies.refine_prompts import (
     grade_request,
     rewrite_request,
 )
-from mcts.strategies.self_refine import MCTSR, MCTSR_SAMPLING, self_refine
+from mcts.strategies.self_refine import MCTSR, MCTSR_SAMPLING, select, self_refine
+from mcts.strategies.self_rewards import reward
 from tests.mcts.dialogues import Dialogue, dialogue, kind, kinds
 from tests.mcts.replay import outline, replayed
-from tests.mcts.toys import search
+from tests.mcts.toys import search, step
 
 
 @pytest.fixture
@@ -153,6 +154,23 @@ def test_a_wrong_turn_is_left_for_the_answer_before_it(trees):
             break
     assert [event.parent for event in added] == [None, 0, 1, 1]
     assert [answer.value for answer in trees[-1].answers] == [45, -60, 70]
+
+
+def test_rescaling_lets_exploration_weigh_as_much_as_values():
+    """Three first answers of 90, 80 and -100, the best of them refined twice already; c = 1, father N = 3.
+
+    Raw: 90 + sqrt((ln 3 + 1) / 3) = 90.84 beats 80 + 1.45. From smallest to largest: 1 + 0.84 < 180 / 190 + 1.45.
+    """
+    tree = AnswerTree()
+    for score in (90, 80, -100):
+        with tree.claimed(tree.question) as name:
+            answer = tree.add(tree.question, name, Path(Prompt((1,)), (step(1),)))
+        tree.question.visits += 1
+        reward(answer, score)
+    tree.nodes[1].visits = 3
+    options = SelfRefineOptions(first_answers=3, exploration=1)
+    assert select(tree, replace(options, normalize=False)) is tree.nodes[1]
+    assert select(tree, options) is tree.nodes[2]
 
 
 def test_best_value_and_vote_may_differ():
