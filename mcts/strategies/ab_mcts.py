@@ -81,9 +81,7 @@ class Branching:
 
     def record(self, answer: Answer, score: PathScore) -> None:
         """Adds an answer's score: to itself, and to what is known of everything above it."""
-        search, path = self.search, answer.path
-        if path is None:
-            raise ValueError("the question has no score")
+        search, path = self.search, answer.written
         answer.rewards.append(score.value)
         for node in answer.above():
             node.below.append(score.value)
@@ -174,7 +172,7 @@ async def _generate(growth: Branching, parent: Answer) -> None:
             steps: tuple[Step, ...] | None = await growth.talk.first(name)
         else:
             steps = await growth.talk.rewritten(
-                parent.path, name, options.critique_request, options.rewrite_request, options.critique_tokens
+                parent.written, name, options.critique_request, options.rewrite_request, options.critique_tokens
             )
         parent.visits += 1
         if steps is None:

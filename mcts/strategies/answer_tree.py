@@ -37,6 +37,17 @@ class Answer:
     below: list[float] = field(default_factory=list)  # rewards of all answers below, as they came
 
     @property
+    def written(self) -> Path:
+        """Its path.
+
+        Raises:
+            ValueError: The question is no answer.
+        """
+        if self.path is None:
+            raise ValueError("the question is no answer")
+        return self.path
+
+    @property
     def text(self) -> str:
         """What it says; empty for the question."""
         return self.path.text if self.path else ""

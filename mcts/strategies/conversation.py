@@ -143,8 +143,7 @@ def fall_back_on_unscored(search: Search, tree: AnswerTree) -> None:
     if search.candidates:
         return
     for answer in sorted(tree.answers, key=lambda each: not each.text.strip()):
-        if answer.path is not None:
-            search.found(answer.path, None, answer.path.steps, answer)
+        search.found(answer.written, None, answer.written.steps, answer)
 
 
 def _unbounded(sampling: Sampling) -> Sampling:

@@ -131,14 +131,13 @@ class Refinery:
 
     def record(self, answer: Answer, score: float) -> None:
         """Adds a grade; with its first the answer is a candidate."""
-        reward(answer, suppressed(score))
-        search, worth = self.search, unit(answer.rewards[-1])
-        if answer.path is None:
-            raise ValueError("the question has no grade")
-        search.emit(PathScored(answer.number, worth, (), answer.path.finished, search.meter.seconds))
+        search, path, kept = self.search, answer.written, suppressed(score)
+        reward(answer, kept)
+        worth = unit(kept)
+        search.emit(PathScored(answer.number, worth, (), path.finished, search.meter.seconds))
         if len(answer.rewards) == 1:
             search.emit(BackedUp(answer.number, 1, worth, search.meter.seconds))
-            search.found(answer.path, PathScore(worth), answer.path.steps, answer)
+            search.found(path, PathScore(worth), path.steps, answer)
         self.news.tell()
 
 
@@ -224,11 +223,9 @@ async def _refine(refinery: Refinery, answer: Answer) -> None:
 
 async def _improve(refinery: Refinery, answer: Answer, name: str) -> None:
     """A new answer and its grade; where critique or rewriting came out blank the refinement was in vain."""
-    if answer.path is None:
-        raise ValueError("the question cannot be refined")
     options = refinery.options
     steps = await refinery.talk.rewritten(
-        answer.path, name, options.critique_request, options.rewrite_request, options.critique_tokens
+        answer.written, name, options.critique_request, options.rewrite_request, options.critique_tokens
     )
     if steps is None:
         answer.closed = True

@@ -274,7 +274,7 @@ def test_a_reward_and_a_chat_are_needed():
 
 
 def test_only_answers_have_scores():
-    """The question is none."""
+    """The question has none."""
     question = Answer(0, None, "", None, 0)
     with pytest.raises(ValueError, match="question"):
         Branching(None, None, None, AbMctsOptions(), np.random.default_rng()).record(question, PathScore(1.0))

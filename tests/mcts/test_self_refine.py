@@ -337,6 +337,14 @@ def test_a_context_too_small_for_another_answer_ends_the_search():
     assert (result.stop_reason, result.winners[0].answer) == (StopReason.EXHAUSTED, "1")
 
 
+def test_a_context_too_small_for_a_grading_leaves_the_answer_ungraded():
+    """The grading chat does not fit: no call, no grade, no refinement."""
+    where = dialogue(CHAIN)
+    result = refined(where, GREEDY, max_tokens=20, context=40)
+    assert (kinds(where), result.stop_reason) == (["answer"], StopReason.EXHAUSTED)
+    assert (result.winners[0].answer, result.winners[0].reward) == ("1", None)
+
+
 def test_refinements_run_side_by_side():
     """Four first answers and then four refinements at once: calls of a second each, several open at a time."""
     open_at_once = []
