@@ -101,11 +101,40 @@ class Calls:
             top_logprobs=max(top_logprobs, self.top_logprobs),
             search_id=self.task.search_id,
         )
+        return await self._repeated(request, purpose, n, wanted)
+
+    async def ask(
+        self, prefix: tuple[int, ...], purpose: str, max_tokens: int, sampling: Sampling, top_logprobs: int = 0
+    ) -> Continuation | None:
+        """Draws one turn of another chat than the prompt's: the path's token limit does not apply, the budget does.
+
+        Args:
+            prefix: Token ids of that chat.
+            purpose: As in ``sample``.
+            max_tokens: Most tokens of the turn, at least 1, at most ``turn_room``.
+            sampling: How its tokens are drawn.
+            top_logprobs: Alternatives per token.
+
+        Returns:
+            The turn; None when the budget has no room for it.
+
+        Raises:
+            EngineCallFailed: The call failed, and so did its repetition.
+            EngineDead: The engine is gone.
+        """
+        request = SampleRequest(
+            prefix=prefix, sampling=sampling, top_logprobs=top_logprobs, search_id=self.task.search_id
+        )
+        drawn = await self._repeated(request, purpose, 1, max_tokens)
+        return drawn[0] if drawn else None
+
+    async def _repeated(self, request: SampleRequest, purpose: str, n: int, wanted: int) -> tuple[Continuation, ...]:
+        """Makes a call as soon as the budget grants it room, and once more if it fails."""
         for attempt in range(ATTEMPTS):
             grant = await self.granted(n, wanted)
             if grant is None:
                 return ()
-            seed = derive_seed(self.task.seed, purpose, prefix, attempt)
+            seed = derive_seed(self.task.seed, purpose, request.prefix, attempt)
             try:
                 return await self._sample(replace(request, n=grant.n, max_tokens=grant.max_tokens, seed=seed))
             except EngineCallFailed:
@@ -197,6 +226,10 @@ class Calls:
     def path_room(self, prefix: tuple[int, ...]) -> int:
         """Tokens that a path may still grow by."""
         return self.task.max_tokens - (len(prefix) - len(self.task.prompt.token_ids))
+
+    def turn_room(self, prefix: tuple[int, ...], wanted: int) -> int:
+        """How many of the wanted tokens the model's context holds after a prefix; below 1 there is no room."""
+        return wanted if self.task.context is None else min(wanted, self.task.context - len(prefix))
 
     def _sampling(self, prefix: tuple[int, ...], allowed: tuple[int, ...] = ()) -> Sampling:
         """How a call draws: the client's least number of tokens is that of the whole path, not of each call."""

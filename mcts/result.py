@@ -21,6 +21,8 @@ class Task:
         top_logprobs: Alternatives per token that the client asked to see; a reward may need more.
         search_id: Name of the search, for tracing and affinity.
         n: How many distinct best answers are wanted, at least 1.
+        context: Most tokens that the model reads and writes in one call, for strategies that hold chats of their own;
+            None where there is no limit. Prompt and path always fit.
     """
 
     prompt: Prompt
@@ -31,6 +33,7 @@ class Task:
     top_logprobs: int = 0
     search_id: str = ""
     n: int = 1
+    context: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Protocol
 
 from mcts.budget import Meter, StopReason
 from mcts.calls import Calls
@@ -30,10 +31,42 @@ from mcts.ports import Path, PathScore, Step
 from mcts.result import Candidate, SearchResult, Tally, Task
 from mcts.steps import ENDED, spliced
 from mcts.strategy import Ports
-from mcts.tree import Node, Tree, step_key
+from mcts.tree import Node, step_key
 from mcts.votes import Leader, VoteRule, elect
 
 Work = Callable[[], Awaitable[None]]
+
+
+class Numbered(Protocol):
+    """A node as candidates refer to it."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the tree's list of nodes."""
+        ...
+
+    @property
+    def visits(self) -> int:
+        """Its completed visits."""
+        ...
+
+
+class Grown(Protocol):
+    """What a result tells about a tree, whatever its nodes stand for."""
+
+    @property
+    def nodes(self) -> Sequence[object]:
+        """All nodes, the root included."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Edges from the root to the deepest node."""
+        ...
+
+    def locate(self, steps: Sequence[Step]) -> Numbered:
+        """The node that a candidate of these steps ends in."""
+        ...
 
 
 class _Stop(Exception):
@@ -149,7 +182,7 @@ class Search:
         return [scores[key] for key in keys]
 
     def found(
-        self, path: Path, score: PathScore | None, steps: tuple[Step, ...] = (), node: Node | None = None
+        self, path: Path, score: PathScore | None, steps: tuple[Step, ...] = (), node: Numbered | None = None
     ) -> None:
         """Adds a candidate.
 
@@ -220,7 +253,7 @@ class Search:
             )
         )
 
-    async def result(self, vote: VoteRule, tree: Tree | None = None) -> SearchResult:
+    async def result(self, vote: VoteRule, tree: Grown | None = None) -> SearchResult:
         """Holds the vote and announces the end.
 
         Raises:
@@ -238,7 +271,7 @@ class Search:
         winners: tuple[Candidate, ...],
         candidates: tuple[Candidate, ...],
         tallies: tuple[Tally, ...],
-        tree: Tree | None = None,
+        tree: Grown | None = None,
     ) -> SearchResult:
         """Puts the result together and announces the end."""
         reason = StopReason.FAILED if self.failure else self.reason or StopReason.SIMULATIONS
@@ -258,7 +291,7 @@ class Search:
             seconds=self.meter.seconds,
         )
 
-    def _placed(self, tree: Tree | None) -> tuple[Candidate, ...]:
+    def _placed(self, tree: Grown | None) -> tuple[Candidate, ...]:
         """Candidates with the nodes they end in as the tree stands now, and those nodes' visits."""
         if tree is None:
             return tuple(self.candidates)

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from mcts.budget import Clock
 from mcts.events import Observer, Observers
-from mcts.ports import AnswerReader, Engine, RewardModel
+from mcts.ports import AnswerReader, Engine, Message, RewardModel
 from mcts.result import SearchResult, Task
+
+
+class ChatRenderer(Protocol):
+    """Renders chats that a search makes up itself, such as a request to criticise an answer."""
+
+    async def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> Sequence[int]:
+        """As ``Tokenizer.render``, without holding up the event loop.
+
+        Raises:
+            InvalidRequest: The model's template refuses these messages.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ports:
-    """What a search works with. ``reward`` is None for strategies that score nothing."""
+    """What a search works with.
+
+    ``reward`` is None for strategies that score nothing. ``renderer`` is only needed by strategies that hold chats of
+    their own.
+    """
 
     engine: Engine
     answers: AnswerReader
     reward: RewardModel | None = None
+    renderer: ChatRenderer | None = None
     clock: Clock = time.monotonic
     observe: Observer = field(default_factory=Observers)
 

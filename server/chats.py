@@ -69,6 +69,7 @@ async def assign(request: ChatRequest, runtime: Runtime, request_id: str, search
         top_logprobs=request.top_logprobs or 0,
         search_id=f"search-{search_id}",
         n=request.n or 1,
+        context=backend.max_model_len,
     )
     return Assignment(f"chatcmpl-{request_id}", request.model or settings.model_name, task, plan, backend)
 

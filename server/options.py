@@ -11,8 +11,9 @@ from mcts.steps import StepRule
 from mcts.strategies import STRATEGIES, Reflection
 from mcts.strategies.cot_decoding import SAMPLING as GREEDY
 from mcts.strategies.marco_o1 import REFLECTION_TEXT, SAMPLING
+from mcts.strategies.self_refine import MCTSR_SAMPLING
 
-TREES = frozenset({"uct", "marco-o1"})
+TREES = frozenset({"uct", "marco-o1", "self_refine", "mctsr", "ab_mcts"})
 """Strategies that count simulations."""
 
 SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
@@ -21,7 +22,7 @@ SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
 OWN_REWARD = {"marco-o1": "confidence"}
 """Rewards that belong to a strategy, whatever the server's default."""
 
-OWN_SAMPLING = {"marco-o1": SAMPLING, "cot_decoding": GREEDY}
+OWN_SAMPLING = {"marco-o1": SAMPLING, "mctsr": MCTSR_SAMPLING, "cot_decoding": GREEDY}
 """Sampling that belongs to a strategy, for what the client leaves open."""
 
 

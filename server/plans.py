@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mcts.budget import Budget
 from mcts.errors import InvalidRequest
-from mcts.strategies import STRATEGIES
+from mcts.strategies import STRATEGIES, AbMctsOptions, SelfRefineOptions
 from server.backend import Backend
 from server.options import OWN_REWARD, SAMPLERS, TREES, build_options, needs_reward
 from server.presets import Preset
@@ -50,6 +50,9 @@ class Plan:
     def most_tokens(self, max_tokens: int, n: int) -> int:
         """Upper bound on the tokens this search can generate when each path may have ``max_tokens``."""
         paths: int
+        if isinstance(self.options, SelfRefineOptions | AbMctsOptions):
+            unbounded = self.options.most_tokens(self.budget.simulations or 1, max_tokens)
+            return unbounded if self.budget.tokens is None else min(unbounded, self.budget.tokens)
         if self.strategy in TREES:
             paths = (self.budget.simulations or 1) * (self.options.branch + 1)  # one more for a rollout of its own
             paths *= 2 if self.options.reflection else 1

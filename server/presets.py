@@ -75,6 +75,21 @@ PRESETS = (
         "The search of the Marco-o1 paper: confidence, separate rollouts, no rescaling, its reflection phrase.",
         {"strategy": "marco-o1", "reward": "confidence", "reflection": True},
     ),
+    Preset(
+        "self-refine",
+        "Tree search over whole answers, which the model criticises, rewrites and grades itself.",
+        {"strategy": "self_refine", "budget": {"simulations": 8}},
+    ),
+    Preset(
+        "mctsr",
+        "The search of the MCTSr paper: one refinement at a time, raw self-rewards, 8 refinements.",
+        {"strategy": "mctsr", "budget": {"simulations": 8}},
+    ),
+    Preset(
+        "ab-mcts",
+        "Tree search over whole answers that goes wider or deeper as their rewards suggest.",
+        {"strategy": "ab_mcts"},
+    ),
 )
 """All presets; those whose reward is not loaded are not served."""
 

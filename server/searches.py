@@ -13,6 +13,7 @@ from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
 from server.chats import Assignment
 from server.interruption import interrupted_by
+from server.rendering import ThreadedRenderer
 from server.runtime import Runtime
 
 _log = logging.getLogger("espalier.search")
@@ -33,6 +34,7 @@ async def run_search(assignment: Assignment, runtime: Runtime, *observers: Obser
         engine=backend.engine,
         answers=backend.answers,
         reward=backend.rewards[plan.reward] if plan.reward else None,
+        renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,
         observe=Observers(metrics.observer(plan.strategy, plan.reward), *observers),
     )

@@ -7,22 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcts.strategies.ab_mcts import AbMctsOptions, ab_mcts
 from mcts.strategies.cot import CotOptions, cot
 from mcts.strategies.cot_decoding import CotDecodingOptions, cot_decoding
 from mcts.strategies.direct import DirectOptions, direct
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
 from mcts.strategies.sampling import SamplingOptions, sample_and_vote
+from mcts.strategies.self_refine import MCTSR, SelfRefineOptions, self_refine
 from mcts.strategies.uct import uct
 from mcts.strategy import Strategy
 
 __all__ = [
     "STRATEGIES",
+    "AbMctsOptions",
     "CotDecodingOptions",
     "CotOptions",
     "DirectOptions",
     "Reflection",
     "SamplingOptions",
+    "SelfRefineOptions",
     "StrategySpec",
     "UctOptions",
 ]
@@ -72,4 +76,11 @@ STRATEGIES: Mapping[str, StrategySpec] = {
     ),
     "uct": StrategySpec(uct, UctOptions(), True, "a tree of steps, grown where rewards are high"),
     "marco-o1": StrategySpec(marco_o1, MARCO_O1, True, "Marco-o1's search, as published"),
+    "self_refine": StrategySpec(
+        self_refine, SelfRefineOptions(), False, "a tree of answers that the model criticises, rewrites and grades"
+    ),
+    "mctsr": StrategySpec(functools.partial(self_refine, name="mctsr"), MCTSR, False, "MCTSr's search, as published"),
+    "ab_mcts": StrategySpec(
+        ab_mcts, AbMctsOptions(), True, "a tree of answers, wider or deeper by Thompson sampling over rewards"
+    ),
 }

@@ -13,12 +13,15 @@ from server.app import create_app
 from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
 from server.schemas.search import (
+    AbMctsSearch,
     BestOfNSearch,
     CotDecodingSearch,
     CotSearch,
     DirectSearch,
     MajoritySearch,
     MarcoO1Search,
+    MctsrSearch,
+    SelfRefineSearch,
     TreeBudget,
     UctSearch,
     WeightedBestOfNSearch,
@@ -36,6 +39,9 @@ STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
     CotDecodingSearch,
     UctSearch,
     MarcoO1Search,
+    SelfRefineSearch,
+    MctsrSearch,
+    AbMctsSearch,
 )
 
 

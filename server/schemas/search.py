@@ -14,6 +14,7 @@ from server.schemas.common import Request, Text
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Instruction = Annotated[Text, Field(min_length=1, max_length=4000)]
+RequestText = Annotated[Text, Field(min_length=1, max_length=2000)]
 Vote = Literal["weighted", "majority", "max_value", "max_visits"]
 
 
@@ -197,7 +198,71 @@ class MarcoO1Search(_UctFields):
     strategy: Literal["marco-o1"]
 
 
-class PresetSearch(_UctFields):
+class _RefineFields(_Common):
+    budget: TreeBudget | None = Field(None, description="Limits on the whole search.")
+    vote: Vote | None = Field(None, description="How the answer is picked from the candidates.")
+    width: Count | None = Field(None, description="Refinements in flight at once. Higher is faster and knows less.")
+    first_answers: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="Answers written to the bare question. Higher depends less on a first idea."
+    )
+    branch: Count | None = Field(
+        None, description="Refinements after which an answer is left alone, once one of them is better than itself."
+    )
+    exploration: Annotated[float, Field(ge=0, le=1000)] | None = Field(
+        None, description="Weight of the exploration term. Higher refines seldom refined answers more."
+    )
+    normalize: bool | None = Field(
+        None, description="Rescale values by the smallest and largest of this tree; without, they lie in [-100, 100]."
+    )
+    gradings: Annotated[int, Field(ge=1, le=16)] | None = Field(
+        None, description="Grades per visit. Higher judges more reliably and more harshly."
+    )
+    critique_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Most tokens of a critique."
+    )
+    grade_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Most tokens of a judgement; one that is cut cannot be read."
+    )
+    critique_request: RequestText | None = Field(None, description="The turn that asks for a critique of an answer.")
+    rewrite_request: RequestText | None = Field(None, description="The turn that asks for the new answer.")
+    grade_request: RequestText | None = Field(
+        None, description="What asks for a grade, after question and answer. The reply is read after its word 'Score'."
+    )
+
+
+class SelfRefineSearch(_RefineFields):
+    """Tree search over whole answers, which the model criticises, rewrites and grades itself."""
+
+    strategy: Literal["self_refine"]
+
+
+class MctsrSearch(_RefineFields):
+    """The search of the MCTSr paper; given fields change it."""
+
+    strategy: Literal["mctsr"]
+
+
+class _BranchingFields(_Scored):
+    budget: TreeBudget | None = Field(None, description="Limits on the whole search.")
+    vote: Vote | None = Field(None, description="How the answer is picked from the candidates.")
+    width: Count | None = Field(None, description="Answers being written at once. Higher is faster and wider.")
+    prior: Literal["gaussian", "beta"] | None = Field(
+        None, description="What is believed of an answer before any score: the paper's normal-inverse-gamma, or a beta."
+    )
+    critique_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Most tokens of a critique."
+    )
+    critique_request: RequestText | None = Field(None, description="The turn that asks for a critique of an answer.")
+    rewrite_request: RequestText | None = Field(None, description="The turn that asks for the new answer.")
+
+
+class AbMctsSearch(_BranchingFields):
+    """Tree search over whole answers: Thompson sampling decides whether to go wider or deeper."""
+
+    strategy: Literal["ab_mcts"]
+
+
+class PresetSearch(_UctFields, _RefineFields, _BranchingFields):
     """Changes to the preset in force; fields that its strategy does not have are refused."""
 
     samples: Count | None = Field(None, description="Answers to sample, in strategies that sample.")
@@ -214,7 +279,10 @@ Named = Annotated[
     | WeightedBestOfNSearch
     | CotDecodingSearch
     | UctSearch
-    | MarcoO1Search,
+    | MarcoO1Search
+    | SelfRefineSearch
+    | MctsrSearch
+    | AbMctsSearch,
     Field(discriminator="strategy"),
 ]
 """A search with its strategy named. A further strategy joins the union here and the table in ``server.options``."""

@@ -72,6 +72,10 @@ class World:
     events: list[Event] = field(default_factory=list)
     messages: tuple[Message, ...] = (Message("user", "?"),)
 
+    async def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+        """The chat in the engine's tokens: a world is its own ``ChatRenderer``."""
+        return self.engine.tokenizer.render(messages, continue_final=continue_final)
+
     @property
     def prompt(self) -> Prompt:
         """A question in the engine's tokens."""
@@ -80,7 +84,7 @@ class World:
     def ports(self, *observers: Callable[[Event], None]) -> Ports:
         """Ports for a search in the running loop, on its clock."""
         observe = Observers(self.events.append, *observers)
-        return Ports(self.engine, PlainAnswers(), self.reward, asyncio.get_running_loop().time, observe)
+        return Ports(self.engine, PlainAnswers(), self.reward, self, asyncio.get_running_loop().time, observe)
 
     def task(self, budget: Budget | None = None, **fields: Any) -> Task:
         """A task with seed 1."""
