@@ -7,14 +7,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcts.strategies.beam import SEARCH_AND_LEARN, SEARCH_AND_LEARN_DVTS, BeamOptions, beam
 from mcts.strategies.direct import DirectOptions, direct
+from mcts.strategies.dvts import DvtsOptions, dvts
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
+from mcts.strategies.particle import ParticleOptions, particle
+from mcts.strategies.rebase import RebaseOptions, rebase
 from mcts.strategies.sampling import SamplingOptions, sample_and_vote
 from mcts.strategies.uct import uct
 from mcts.strategy import Strategy
 
-__all__ = ["STRATEGIES", "DirectOptions", "Reflection", "SamplingOptions", "StrategySpec", "UctOptions"]
+__all__ = [
+    "STRATEGIES",
+    "BeamOptions",
+    "DirectOptions",
+    "DvtsOptions",
+    "ParticleOptions",
+    "RebaseOptions",
+    "Reflection",
+    "SamplingOptions",
+    "StrategySpec",
+    "UctOptions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +67,20 @@ STRATEGIES: Mapping[str, StrategySpec] = {
     ),
     "uct": StrategySpec(uct, UctOptions(), True, "a tree of steps, grown where rewards are high"),
     "marco-o1": StrategySpec(marco_o1, MARCO_O1, True, "Marco-o1's search, as published"),
+    "beam": StrategySpec(beam, BeamOptions(), True, "paths side by side; the best go on after every step"),
+    "dvts": StrategySpec(dvts, DvtsOptions(), True, "independent subtrees, each follows its best step"),
+    "rebase": StrategySpec(rebase, RebaseOptions(), True, "paths side by side; the better, the more continuations"),
+    "particle": StrategySpec(particle, ParticleOptions(), True, "paths side by side, resampled by reward"),
+    "search-and-learn": StrategySpec(
+        functools.partial(beam, name="search-and-learn"),
+        SEARCH_AND_LEARN,
+        True,
+        "search-and-learn's beam search, as published",
+    ),
+    "search-and-learn-dvts": StrategySpec(
+        functools.partial(dvts, name="search-and-learn-dvts"),
+        SEARCH_AND_LEARN_DVTS,
+        True,
+        "search-and-learn's diverse verifier tree search, as published",
+    ),
 }

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from mcts.budget import StopReason
 from mcts.errors import InvalidRequest
 from mcts.events import Collision
-from mcts.ports import PathScore
 from mcts.result import SearchResult, Task
 from mcts.search import Search
 from mcts.selection import descend, progressive_widening, puct, ucb1
+from mcts.strategies.beginnings import fall_back_on_beginnings
 from mcts.strategies.growth import Growth, UctOptions
 from mcts.strategies.simulation import simulate, simulate_separately
 from mcts.strategy import Ports
@@ -39,7 +39,7 @@ async def uct(task: Task, ports: Ports, options: UctOptions, name: str = "uct") 
     with search.announced():
         search.node_added(tree.root)
         await search.run([work] * options.width)
-        _fall_back_on_beginnings(growth)
+        fall_back_on_beginnings(search, tree)
         return await search.result(options.vote, tree)
 
 
@@ -86,16 +86,3 @@ def _selection(growth: Growth) -> Callable[[], Node | None]:
         return tree.root
 
     return select
-
-
-def _fall_back_on_beginnings(growth: Growth) -> None:
-    """Where nothing came to an end (single steps under a tight budget), the best-valued leaf must do.
-
-    Not when an engine failed: a beginning is no answer so far, and the caller should learn of the failure.
-    """
-    search = growth.search
-    leaves = [node for node in growth.tree.nodes if node.step and node.visits and not node.children]
-    if search.candidates or search.failure or not leaves:
-        return
-    best = max(leaves, key=lambda node: node.value)
-    search.found(search.path(best.steps()), PathScore(best.value), best.steps(), best)
