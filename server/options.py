@@ -9,6 +9,7 @@ from typing import Any
 from mcts.ports import Sampling, Tokenizer
 from mcts.steps import StepRule
 from mcts.strategies import STRATEGIES, Reflection
+from mcts.strategies.beam import SEARCH_AND_LEARN_SAMPLING
 from mcts.strategies.marco_o1 import REFLECTION_TEXT, SAMPLING
 
 TREES = frozenset({"uct", "marco-o1"})
@@ -17,10 +18,17 @@ TREES = frozenset({"uct", "marco-o1"})
 SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
 """Strategies that count samples."""
 
-OWN_REWARD = {"marco-o1": "confidence"}
+POPULATIONS = frozenset({"beam", "dvts", "rebase", "particle", "search-and-learn", "search-and-learn-dvts"})
+"""Strategies that count paths growing side by side."""
+
+OWN_REWARD = {"marco-o1": "confidence", "search-and-learn": "prm", "search-and-learn-dvts": "prm"}
 """Rewards that belong to a strategy, whatever the server's default."""
 
-OWN_SAMPLING = {"marco-o1": SAMPLING}
+OWN_SAMPLING = {
+    "marco-o1": SAMPLING,
+    "search-and-learn": SEARCH_AND_LEARN_SAMPLING,
+    "search-and-learn-dvts": SEARCH_AND_LEARN_SAMPLING,
+}
 """Sampling that belongs to a strategy, for what the client leaves open."""
 
 
