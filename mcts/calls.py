@@ -74,6 +74,7 @@ class Calls:
         delimiters: tuple[str, ...] = (),
         top_logprobs: int = 0,
         allowed: tuple[int, ...] = (),
+        greedy: bool = False,
     ) -> tuple[Continuation, ...]:
         """Draws continuations of a prefix, within the path's token limit and the search's budget.
 
@@ -85,6 +86,7 @@ class Calls:
             delimiters: Strings that end a step.
             top_logprobs: Alternatives per token that the search itself wants to see.
             allowed: The only tokens that may be drawn; empty allows all.
+            greedy: Whether the likeliest tokens are taken, whatever temperature the client wants for its answer.
 
         Returns:
             ``n`` continuations; fewer when the budget has room for fewer, none when it has room for none.
@@ -94,10 +96,11 @@ class Calls:
             EngineDead: The engine is gone.
         """
         wanted = self.path_room(prefix) if max_tokens is None else min(max_tokens, self.path_room(prefix))
+        sampling = self._sampling(prefix, allowed)
         request = SampleRequest(
             prefix=prefix,
             delimiters=delimiters,
-            sampling=self._sampling(prefix, allowed),
+            sampling=replace(sampling, temperature=0.0) if greedy else sampling,
             top_logprobs=max(top_logprobs, self.top_logprobs),
             search_id=self.task.search_id,
         )

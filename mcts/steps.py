@@ -115,6 +115,11 @@ def _slice(continuation: Continuation, start: int, end: int, finish: Finish | No
     )
 
 
+def whole(continuation: Continuation) -> Step:
+    """A continuation as one step, whatever delimiters stand in it."""
+    return _slice(continuation, 0, len(continuation.token_ids), None)
+
+
 def forced_step(text: str, token_ids: tuple[int, ...]) -> Step:
     """A phrase that is put into the model's mouth: no log-probabilities, so it takes no part in confidence."""
     no_floats = np.zeros(0, dtype=np.float32)

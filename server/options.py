@@ -9,6 +9,7 @@ from typing import Any
 from mcts.ports import Sampling, Tokenizer
 from mcts.steps import StepRule
 from mcts.strategies import STRATEGIES, Reflection
+from mcts.strategies.beam import SEARCH_AND_LEARN_SAMPLING
 from mcts.strategies.cot_decoding import SAMPLING as GREEDY
 from mcts.strategies.marco_o1 import REFLECTION_TEXT, SAMPLING
 from mcts.strategies.self_refine import MCTSR_SAMPLING
@@ -19,10 +20,19 @@ TREES = frozenset({"uct", "marco-o1", "self_refine", "mctsr", "ab_mcts"})
 SAMPLERS = frozenset({"majority", "best_of_n", "weighted_best_of_n"})
 """Strategies that count samples."""
 
-OWN_REWARD = {"marco-o1": "confidence"}
+POPULATIONS = frozenset({"beam", "dvts", "rebase", "particle", "search-and-learn", "search-and-learn-dvts"})
+"""Strategies that count paths growing side by side."""
+
+OWN_REWARD = {"marco-o1": "confidence", "search-and-learn": "prm", "search-and-learn-dvts": "prm"}
 """Rewards that belong to a strategy, whatever the server's default."""
 
-OWN_SAMPLING = {"marco-o1": SAMPLING, "mctsr": MCTSR_SAMPLING, "cot_decoding": GREEDY}
+OWN_SAMPLING = {
+    "mctsr": MCTSR_SAMPLING,
+    "cot_decoding": GREEDY,
+    "marco-o1": SAMPLING,
+    "search-and-learn": SEARCH_AND_LEARN_SAMPLING,
+    "search-and-learn-dvts": SEARCH_AND_LEARN_SAMPLING,
+}
 """Sampling that belongs to a strategy, for what the client leaves open."""
 
 

@@ -16,7 +16,7 @@ from mcts.budget import Budget
 from mcts.errors import InvalidRequest
 from mcts.strategies import STRATEGIES, AbMctsOptions, SelfRefineOptions
 from server.backend import Backend
-from server.options import OWN_REWARD, SAMPLERS, TREES, build_options, needs_reward
+from server.options import OWN_REWARD, POPULATIONS, SAMPLERS, TREES, build_options, needs_reward
 from server.presets import Preset
 from server.refusals import invalid
 from server.schemas.search import Named, Search
@@ -25,11 +25,11 @@ from server.settings import Settings
 EFFORT = {"minimal": 0.125, "low": 0.25, "medium": 1.0, "high": 2.0, "xhigh": 4.0, "max": 8.0}
 """What a reasoning effort multiplies the budget by. ``none`` is plain decoding instead."""
 
-SCALED = ("simulations", "tokens", "samples")
+SCALED = ("simulations", "tokens", "samples", "beams", "particles")
 """What the effort scales. Deadlines stay: they are the patience of whoever waits."""
 
-BOUNDED = ("width", "branch", "max_depth")
-"""Options of trees that have caps."""
+BOUNDED = ("width", "branch", "max_depth", "beams", "particles")
+"""Options of trees and populations that have caps."""
 
 _named: TypeAdapter[Any] = TypeAdapter(Named)
 
@@ -56,6 +56,10 @@ class Plan:
         if self.strategy in TREES:
             paths = (self.budget.simulations or 1) * (self.options.branch + 1)  # one more for a rollout of its own
             paths *= 2 if self.options.reflection else 1
+        elif self.strategy in POPULATIONS:
+            lookahead = bool(getattr(self.options, "lookahead", 0))
+            size = getattr(self.options, "particles", None) or self.options.beams
+            paths = size * self.options.max_depth * (1 + lookahead)  # every round may write each path to its end
         else:
             paths = getattr(self.options, "samples", n)
             if self.strategy == "cot_decoding":
@@ -119,6 +123,10 @@ def _fill(search: dict[str, Any], settings: Settings, rewards: Collection[str]) 
     strategy, budget = search["strategy"], search.setdefault("budget", {})
     budget.setdefault("seconds", min(settings.default_seconds or settings.max_seconds, settings.max_seconds))
     budget.setdefault("simulations", settings.default_simulations if strategy in TREES else None)
+    if (
+        strategy in POPULATIONS
+    ):  # the product of their numbers is far above what they ever need, and no bound to refuse by
+        budget.setdefault("tokens", settings.max_search_tokens)
     defaults = STRATEGIES[strategy].defaults
     for name in BOUNDED:
         if hasattr(defaults, name):
@@ -145,6 +153,8 @@ def _cap(search: dict[str, Any], given: Mapping[str, Any], settings: Settings) -
         "tokens": settings.max_search_tokens,
         "seconds": settings.max_seconds,
         "samples": settings.max_samples,
+        "beams": settings.max_samples,
+        "particles": settings.max_samples,
         "width": settings.max_width,
         "branch": settings.max_branch,
         "max_depth": settings.max_depth,

@@ -90,6 +90,20 @@ PRESETS = (
         "Tree search over whole answers that goes wider or deeper as their rewards suggest.",
         {"strategy": "ab_mcts"},
     ),
+    Preset("beam", "Beam search over steps: the best paths go on after every step.", {"strategy": "beam"}),
+    Preset("dvts", "Diverse verifier tree search: independent subtrees, each greedy.", {"strategy": "dvts"}),
+    Preset("rebase", "Reward-balanced search: better paths get more continuations.", {"strategy": "rebase"}),
+    Preset("particle", "Particle filtering: paths are resampled by reward after every step.", {"strategy": "particle"}),
+    Preset(
+        "search-and-learn",
+        "The beam search of search-and-learn, with its constants: 4 beams, 1 kept, 40 rounds, temperature 0.8.",
+        {"strategy": "search-and-learn", "reward": "prm"},
+    ),
+    Preset(
+        "search-and-learn-dvts",
+        "The diverse verifier tree search of search-and-learn, with its constants.",
+        {"strategy": "search-and-learn-dvts", "reward": "prm"},
+    ),
 )
 """All presets; those whose reward is not loaded are not served."""
 

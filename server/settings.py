@@ -196,7 +196,9 @@ class Settings(BaseModel):
     )
 
     max_simulations: int = _field(LIMITS, 1024, "Most simulations a request may ask for.", "N", ge=1)
-    max_samples: int = _field(LIMITS, 256, "Most samples a request may ask for.", "N", ge=1, le=1024)
+    max_samples: int = _field(
+        LIMITS, 256, "Most samples, beams or particles a request may ask for.", "N", ge=1, le=1024
+    )
     max_width: int = _field(LIMITS, 64, "Most simulations in flight within one search.", "N", ge=1, le=256)
     max_branch: int = _field(LIMITS, 20, "Most continuations per expansion.", "N", ge=1, le=20)
     max_depth: int = _field(LIMITS, 512, "Deepest tree.", "N", ge=1, le=512)

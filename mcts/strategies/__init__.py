@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcts.strategies.ab_mcts import AbMctsOptions, ab_mcts
+from mcts.strategies.beam import SEARCH_AND_LEARN, SEARCH_AND_LEARN_DVTS, BeamOptions, beam
 from mcts.strategies.cot import CotOptions, cot
 from mcts.strategies.cot_decoding import CotDecodingOptions, cot_decoding
 from mcts.strategies.direct import DirectOptions, direct
+from mcts.strategies.dvts import DvtsOptions, dvts
 from mcts.strategies.growth import Reflection, UctOptions
 from mcts.strategies.marco_o1 import MARCO_O1, marco_o1
+from mcts.strategies.particle import ParticleOptions, particle
+from mcts.strategies.rebase import RebaseOptions, rebase
 from mcts.strategies.sampling import SamplingOptions, sample_and_vote
 from mcts.strategies.self_refine import MCTSR, SelfRefineOptions, self_refine
 from mcts.strategies.uct import uct
@@ -21,9 +25,13 @@ from mcts.strategy import Strategy
 __all__ = [
     "STRATEGIES",
     "AbMctsOptions",
+    "BeamOptions",
     "CotDecodingOptions",
     "CotOptions",
     "DirectOptions",
+    "DvtsOptions",
+    "ParticleOptions",
+    "RebaseOptions",
     "Reflection",
     "SamplingOptions",
     "SelfRefineOptions",
@@ -82,5 +90,21 @@ STRATEGIES: Mapping[str, StrategySpec] = {
     "mctsr": StrategySpec(functools.partial(self_refine, name="mctsr"), MCTSR, False, "MCTSr's search, as published"),
     "ab_mcts": StrategySpec(
         ab_mcts, AbMctsOptions(), True, "a tree of answers, wider or deeper by Thompson sampling over rewards"
+    ),
+    "beam": StrategySpec(beam, BeamOptions(), True, "paths side by side; the best go on after every step"),
+    "dvts": StrategySpec(dvts, DvtsOptions(), True, "independent subtrees, each follows its best step"),
+    "rebase": StrategySpec(rebase, RebaseOptions(), True, "paths side by side; the better, the more continuations"),
+    "particle": StrategySpec(particle, ParticleOptions(), True, "paths side by side, resampled by reward"),
+    "search-and-learn": StrategySpec(
+        functools.partial(beam, name="search-and-learn"),
+        SEARCH_AND_LEARN,
+        True,
+        "search-and-learn's beam search, as published",
+    ),
+    "search-and-learn-dvts": StrategySpec(
+        functools.partial(dvts, name="search-and-learn-dvts"),
+        SEARCH_AND_LEARN_DVTS,
+        True,
+        "search-and-learn's diverse verifier tree search, as published",
     ),
 }

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from mcts.ports import Continuation, Step
-from mcts.steps import ENDED, joined
 from mcts.strategies.growth import Growth
+from mcts.strategies.one_step import is_blank, past_blank, step_bounds
 from mcts.strategies.top_tokens import begun_with_token, likeliest
 from mcts.tree import Node
-
-MOST_BLANK_CALLS = 2
-"""Further calls for a step that is nothing but white space so far, before the branch is given up."""
 
 
 async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step, ...]] | None:
@@ -36,8 +33,9 @@ async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step,
     if drawn is None:
         return None
     if growth.options.one_step:
-        drawn = await growth.together(_past_blank(growth, prefix, one) for one in drawn)
-        drawn = [one for one in drawn if one.text.strip() or one.finish in ENDED]
+        calls, rule = growth.search.calls, growth.options.step
+        drawn = await growth.together(past_blank(calls, rule, prefix, one) for one in drawn)
+        drawn = [one for one in drawn if not is_blank(one)]
     return [growth.options.step.split(one) for one in drawn]
 
 
@@ -49,24 +47,10 @@ async def _sampled(growth: Growth, prefix: tuple[int, ...], n: int, purpose: str
 
 def _bounds(growth: Growth, prefix: tuple[int, ...]) -> tuple[tuple[str, ...], int]:
     """Delimiters and most tokens of a call that continues a path."""
-    left = growth.search.calls.path_room(prefix)
+    calls = growth.search.calls
     if not growth.options.one_step:
-        return (), left
-    return growth.options.step.stops, growth.options.step.limit(left)
-
-
-async def _past_blank(growth: Growth, prefix: tuple[int, ...], drawn: Continuation) -> Continuation:
-    """Continues a step that is blank so far: an empty step would mislead reward models that read its end."""
-    for _ in range(MOST_BLANK_CALLS):
-        if drawn.text.strip() or drawn.finish in ENDED:
-            break
-        longer = (*prefix, *drawn.token_ids)
-        delimiters, limit = _bounds(growth, longer)
-        more = await growth.search.calls.sample(longer, "expand/on", max_tokens=limit, delimiters=delimiters)
-        if not more:
-            break
-        drawn = joined([drawn, more[0]])
-    return drawn
+        return (), calls.path_room(prefix)
+    return step_bounds(calls, growth.options.step, prefix)
 
 
 async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], n: int) -> list[Continuation] | None:

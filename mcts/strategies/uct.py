@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from mcts.budget import StopReason
 from mcts.errors import InvalidRequest
 from mcts.events import Collision
-from mcts.ports import PathScore
 from mcts.result import SearchResult, Task
 from mcts.search import Search
 from mcts.selection import descend, progressive_widening, puct, ucb1
+from mcts.strategies.beginnings import fall_back_on_beginnings
 from mcts.strategies.commitment import Trunk
 from mcts.strategies.growth import Growth, UctOptions
 from mcts.strategies.simulation import simulate, simulate_separately
@@ -49,7 +49,7 @@ async def uct(task: Task, ports: Ports, options: UctOptions, name: str = "uct") 
     with search.announced():
         search.node_added(tree.root)
         await search.run([work] * options.width)
-        _fall_back_on_beginnings(growth)
+        fall_back_on_beginnings(search, tree)
         return await search.result(options.vote, tree)
 
 
@@ -109,16 +109,3 @@ class _Patience:
         self.sets = self.sets + 1 if self.seen == (top.number, nodes) else 1
         self.seen = (top.number, nodes)
         return self.sets <= FRUITLESS_SETS
-
-
-def _fall_back_on_beginnings(growth: Growth) -> None:
-    """Where nothing came to an end (single steps under a tight budget), the best-valued leaf must do.
-
-    Not when an engine failed: a beginning is no answer so far, and the caller should learn of the failure.
-    """
-    search = growth.search
-    leaves = [node for node in growth.tree.nodes if node.step and node.visits and not node.children]
-    if search.candidates or search.failure or not leaves:
-        return
-    best = max(leaves, key=lambda node: node.value)
-    search.found(search.path(best.steps()), PathScore(best.value), best.steps(), best)

@@ -40,7 +40,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--model", default="", metavar="NAME", help="model or preset, such as abacus:uct-mini-32")
     search = parser.add_argument_group("search", "Changes to the preset. Higher numbers answer better and slower.")
     search.add_argument(
-        "--strategy", metavar="NAME", help="uct, majority, best_of_n, weighted_best_of_n, marco-o1 or direct"
+        "--strategy", metavar="NAME", help="uct, beam, majority, best_of_n, … or direct; docs/api.md lists all"
     )
     search.add_argument("--simulations", type=int, metavar="N", help="simulations of a tree search")
     search.add_argument("--samples", type=int, metavar="N", help="samples of majority and best-of-N")

@@ -14,13 +14,19 @@ from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
 from server.schemas.search import (
     AbMctsSearch,
+    BeamSearch,
     BestOfNSearch,
     CotDecodingSearch,
     CotSearch,
     DirectSearch,
+    DvtsSearch,
     MajoritySearch,
     MarcoO1Search,
     MctsrSearch,
+    ParticleSearch,
+    RebaseSearch,
+    SearchAndLearnDvtsSearch,
+    SearchAndLearnSearch,
     SelfRefineSearch,
     TreeBudget,
     UctSearch,
@@ -42,6 +48,12 @@ STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
     SelfRefineSearch,
     MctsrSearch,
     AbMctsSearch,
+    BeamSearch,
+    DvtsSearch,
+    RebaseSearch,
+    ParticleSearch,
+    SearchAndLearnSearch,
+    SearchAndLearnDvtsSearch,
 )
 
 
@@ -64,20 +76,18 @@ def fields_table() -> str:
 
 
 def search_table() -> str:
-    """Each field of ``search`` and the strategies that have it."""
-    owners: dict[str, list[str]] = {}
-    told: dict[str, str] = {}
+    """Each field of ``search`` and the strategies that have it; one that means two things has two lines."""
+    owners: dict[tuple[str, str], list[str]] = {}
     for schema in STRATEGY_SCHEMAS:
         strategy = schema.model_fields["strategy"].annotation.__args__[0]  # type: ignore[union-attr]
         for name, field in schema.model_fields.items():
-            owners.setdefault(name, []).append(strategy)
-            told.setdefault(name, field.description or "")
-    told["strategy"] = ", ".join(f"`{name}`" for name in owners["strategy"])
+            owners.setdefault((name, field.description or ""), []).append(strategy)
+    told = {"strategy": ", ".join(f"`{name}`" for name in owners["strategy", ""])}
     told["budget"] = " ".join(f"`{name}`: {field.description}" for name, field in TreeBudget.model_fields.items())
     lines = ["| field | strategies | what it does |", "|---|---|---|"]
-    for name, having in owners.items():
+    for (name, description), having in owners.items():
         whose = "all" if len(having) == len(STRATEGY_SCHEMAS) else ", ".join(having)
-        lines.append(f"| `{name}` | {whose} | {told[name]} |")
+        lines.append(f"| `{name}` | {whose} | {told.get(name, description)} |")
     return "\n".join(lines)
 
 

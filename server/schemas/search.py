@@ -262,7 +262,102 @@ class AbMctsSearch(_BranchingFields):
     strategy: Literal["ab_mcts"]
 
 
-class PresetSearch(_UctFields, _RefineFields, _BranchingFields):
+Aggregate = Literal["last", "min", "product", "mean"]
+
+
+class _Ranked(Request):
+    aggregate: Aggregate | None = Field(
+        None, description="How the rewards of a path's steps become the number that paths are compared by."
+    )
+    vote_aggregate: Aggregate | None = Field(
+        None, description="How the rewards of an answer's steps become its weight in the vote."
+    )
+
+
+class _Greedy(Request):
+    beams: Count | None = Field(None, description="Paths in all, growing or finished. Higher finds rarer answers.")
+    lookahead: Annotated[int, Field(ge=0, le=16)] | None = Field(
+        None,
+        description="Steps written on from each new path, whose reward then ranks it. Higher judges better.",
+    )
+
+
+class _Refilled(Request):
+    refill: bool | None = Field(
+        None, description="Keep as many paths growing when some have finished, until as many have finished."
+    )
+
+
+class _Balanced(Request):
+    balance: Annotated[float, Field(ge=0.001, le=1000)] | None = Field(
+        None, description="Temperature of the shares. Higher shares more evenly; near 0 the best path gets all."
+    )
+
+
+class _Resampled(Request):
+    particles: Count | None = Field(None, description="Paths in the population. Higher finds rarer answers.")
+    tempering: Annotated[float, Field(ge=0.001, le=1000)] | None = Field(
+        None, description="Temperature of the weights. Higher keeps more paths alive; near 0 the best takes all."
+    )
+    resampling: Literal["systematic", "multinomial"] | None = Field(
+        None, description="systematic: shares to within one; multinomial: every particle drawn by itself."
+    )
+
+
+class _PopulationFields(_Ranked, _Scored):
+    vote: Vote | None = Field(None, description="How the answer is picked from the candidates.")
+    width: Count | None = Field(
+        None,
+        description="Paths extended at once. Higher is faster; 1 is reproducible even under a token budget.",
+    )
+    max_depth: Count | None = Field(None, description="Steps after which a path is written to its end in one go.")
+    step: Step | None = Field(None, description="What ends a step.")
+
+
+class _DvtsFields(_Greedy, _PopulationFields):
+    branch: Count | None = Field(
+        None, description="Of how many new paths one is kept. Higher follows the reward more closely."
+    )
+
+
+class BeamSearch(_Refilled, _DvtsFields):
+    """Beam search: paths grow side by side, and the best go on after every step."""
+
+    strategy: Literal["beam"]
+
+
+class DvtsSearch(_DvtsFields):
+    """Diverse verifier tree search: independent subtrees, each follows the best of its new paths."""
+
+    strategy: Literal["dvts"]
+
+
+class RebaseSearch(_Balanced, _PopulationFields):
+    """Reward-balanced search: the better a path, the more continuations it gets."""
+
+    strategy: Literal["rebase"]
+    beams: Count | None = Field(None, description="Paths in all, growing or finished. Higher finds rarer answers.")
+
+
+class ParticleSearch(_Resampled, _PopulationFields):
+    """Particle filtering: paths are resampled by reward after every step."""
+
+    strategy: Literal["particle"]
+
+
+class SearchAndLearnSearch(_Refilled, _DvtsFields):
+    """The beam search of search-and-learn, as published; given fields change it."""
+
+    strategy: Literal["search-and-learn"]
+
+
+class SearchAndLearnDvtsSearch(_DvtsFields):
+    """The diverse verifier tree search of search-and-learn, as published; given fields change it."""
+
+    strategy: Literal["search-and-learn-dvts"]
+
+
+class PresetSearch(_Greedy, _Refilled, _Balanced, _Resampled, _Ranked, _UctFields, _RefineFields, _BranchingFields):
     """Changes to the preset in force; fields that its strategy does not have are refused."""
 
     samples: Count | None = Field(None, description="Answers to sample, in strategies that sample.")
@@ -282,7 +377,13 @@ Named = Annotated[
     | MarcoO1Search
     | SelfRefineSearch
     | MctsrSearch
-    | AbMctsSearch,
+    | AbMctsSearch
+    | BeamSearch
+    | DvtsSearch
+    | RebaseSearch
+    | ParticleSearch
+    | SearchAndLearnSearch
+    | SearchAndLearnDvtsSearch,
     Field(discriminator="strategy"),
 ]
 """A search with its strategy named. A further strategy joins the union here and the table in ``server.options``."""
@@ -300,4 +401,5 @@ EXAMPLES: list[dict[str, Any]] = [
     {"strategy": "uct", "reward": "prm", "vote": "weighted", "budget": {"simulations": 32}, "width": 8, "branch": 4},
     {"strategy": "uct", "step": {"tokens": 32}, "reward": "confidence"},
     {"strategy": "best_of_n", "samples": 16, "reward": "prm"},
+    {"strategy": "beam", "beams": 16, "branch": 4, "reward": "prm"},
 ]

@@ -92,7 +92,23 @@ async def test_direct_decoding_is_a_preset(service: Service) -> None:
     assert reply["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
 
 
-@pytest.mark.parametrize("preset", ["majority", "best-of-n", "weighted-best-of-n", "uct", "uct-mini-32", "marco-o1"])
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "majority",
+        "best-of-n",
+        "weighted-best-of-n",
+        "uct",
+        "uct-mini-32",
+        "marco-o1",
+        "beam",
+        "dvts",
+        "rebase",
+        "particle",
+        "search-and-learn",
+        "search-and-learn-dvts",
+    ],
+)
 async def test_every_preset_answers(service: Service, preset: str) -> None:
     """Each preset runs as a model name."""
     reply = await service.answer(model=f"abacus:{preset}", search={"budget": {"tokens": 20_000}})

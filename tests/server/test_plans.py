@@ -11,6 +11,7 @@ from engine.scripted import ScriptedEngine
 from mcts.errors import InvalidRequest
 from mcts.ports import Sampling
 from mcts.strategies import STRATEGIES
+from mcts.strategies.beam import SEARCH_AND_LEARN, SEARCH_AND_LEARN_DVTS
 from mcts.strategies.marco_o1 import MARCO_O1, SAMPLING
 from reward.registry import build_rewards
 from server.options import own_sampling
@@ -90,6 +91,8 @@ def test_the_clients_own_number_beats_effort() -> None:
         ({"budget": {"seconds": 100}}, {"max_seconds": 99}, "search.budget.seconds"),
         ({"budget": {"tokens": 100}}, {"max_search_tokens": 99}, "search.budget.tokens"),
         ({"strategy": "majority", "samples": 100}, {"max_samples": 99}, "search.samples"),
+        ({"strategy": "beam", "beams": 100}, {"max_samples": 99}, "search.beams"),
+        ({"strategy": "particle", "particles": 100}, {"max_samples": 99}, "search.particles"),
         ({"branch": 10}, {"max_branch": 9}, "search.branch"),
         ({"width": 10}, {"max_width": 9}, "search.width"),
         ({"max_depth": 10}, {"max_depth": 9}, "search.max_depth"),
@@ -129,6 +132,46 @@ def test_marco_o1_keeps_the_published_settings() -> None:
         False,
         False,
     )
+
+
+def test_populations_are_bounded_by_the_cap_on_tokens_rather_than_refused() -> None:
+    """Beams x rounds x max_tokens is a bound that is never met: the cap is their budget unless one is given."""
+    assert plan(preset="beam").budget.tokens == settings().max_search_tokens
+    assert plan(preset="particle", effort="max").most_tokens(2048, n=1) == settings().max_search_tokens
+    assert plan({"budget": {"tokens": 900}}, preset="rebase").most_tokens(2048, n=1) == 900
+    assert plan({"beams": 2, "max_depth": 3}, preset="dvts").most_tokens(100, n=1) == 2 * 3 * 100
+    assert plan({"beams": 2, "max_depth": 3, "lookahead": 1}, preset="beam").most_tokens(100, n=1) == 2 * 2 * 3 * 100
+    assert plan({"particles": 2, "max_depth": 3}, preset="particle").most_tokens(100, n=1) == 2 * 3 * 100
+
+
+@pytest.mark.parametrize(("preset", "name"), [("beam", "beams"), ("dvts", "beams"), ("rebase", "beams")])
+def test_effort_scales_the_paths(preset: str, name: str) -> None:
+    """Effort multiplies the paths of a population, up to the cap on samples."""
+    assert getattr(plan(preset=preset, effort="high").options, name) == 32
+    assert getattr(plan(preset=preset, effort="max", max_samples=50).options, name) == 50
+    assert plan(preset="particle", effort="low").options.particles == 4
+
+
+def test_search_and_learn_keeps_the_published_settings() -> None:
+    """The reference presets are the references' options; they are scored by a process reward and nothing else."""
+    made = plan(preset="search-and-learn")
+    assert (made.reward, made.options, made.vote) == ("prm", SEARCH_AND_LEARN, "weighted")
+    assert plan(preset="search-and-learn-dvts").options == SEARCH_AND_LEARN_DVTS
+    assert own_sampling("search-and-learn", 0.9, Sampling(temperature=0.7, top_k=20)) == Sampling(temperature=0.8)
+    asked = SEARCH.validate_python({"strategy": "search-and-learn"})
+    with pytest.raises(InvalidRequest, match="prm"):
+        make_plan(asked, BY_NAME["uct"], None, settings(), backend(ScriptedEngine(), rewards=build_rewards()))
+
+
+@pytest.mark.parametrize(
+    ("preset", "field"),
+    [("dvts", "refill"), ("rebase", "branch"), ("particle", "beams"), ("uct", "lookahead"), ("beam", "exploration")],
+)
+def test_fields_of_another_strategy_are_refused(preset: str, field: str) -> None:
+    """What a strategy does not have is refused by name, also where a preset with another strategy has it."""
+    with pytest.raises(InvalidRequest) as refused:
+        plan({field: 1 if field != "refill" else True}, preset=preset)
+    assert refused.value.param == f"search.{field}"
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
