@@ -10,10 +10,9 @@ MOST_BLANK_CALLS = 2
 """Further calls for a step that is nothing but white space so far, before the branch is given up."""
 
 
-def step_bounds(calls: Calls, rule: StepRule, prefix: tuple[int, ...], used: int = 0) -> tuple[tuple[str, ...], int]:
-    """Delimiters and most tokens of a call that writes one step, ``used`` tokens of it being there already."""
-    left = calls.path_room(prefix)
-    return rule.stops, min(left, rule.limit(left + used) - used)
+def step_bounds(calls: Calls, rule: StepRule, prefix: tuple[int, ...]) -> tuple[tuple[str, ...], int]:
+    """Delimiters and most tokens of a call that writes one step."""
+    return rule.stops, rule.limit(calls.path_room(prefix))
 
 
 async def past_blank(
