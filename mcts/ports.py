@@ -242,19 +242,6 @@ class RewardModel(Protocol):
         ...
 
 
-class TokenClassifier(Protocol):
-    """A pooling engine: class probabilities at marked tokens. What process reward models are served through."""
-
-    async def classify(self, prompts: Sequence[Sequence[int]]) -> Sequence[FloatArray]:
-        """Gives for each prompt (token ids) the probabilities at its step-tag tokens, shape ``[tags, labels]``.
-
-        Raises:
-            RewardCallFailed: This call failed.
-            RewardDead: The reward engine is gone.
-        """
-        ...
-
-
 class Tokenizer(Protocol):
     """Text to token ids and back, as one particular model does it."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcts.errors import InvalidRequest, StartupError
-from mcts.ports import RewardModel, TokenClassifier, Tokenizer
+from mcts.ports import RewardModel, Tokenizer
+from mcts.reward_ports import LabelReader, TokenClassifier
 from reward.confidence import MEASURES, ConfidenceReward
-from reward.conventions import AGGREGATES, convention_for
+from reward.conventions import AGGREGATES, LabelConvention, TagConvention
+from reward.labelled import LabelReward
 from reward.process import ProcessReward
 
 PROCESS_REWARD = "prm"
@@ -21,31 +23,41 @@ class ProcessModel:
     """A loaded process reward model.
 
     Args:
-        classifier: The pooling engine that serves it.
+        engine: What serves it: a classifier for families that read tags, a label reader for those that read labels.
         tokenizer: Its own tokenizer.
-        architecture: The first of ``architectures`` in its ``config.json``; decides the convention.
+        family: Its convention, as ``family_for`` found it.
         aggregate: Name in ``AGGREGATES``; empty for the family's published default.
     """
 
-    classifier: TokenClassifier
+    engine: TokenClassifier | LabelReader
     tokenizer: Tokenizer
-    architecture: str
+    family: TagConvention | LabelConvention
     aggregate: str = ""
+
+    def reward(self) -> RewardModel:
+        """The reward model over the engine.
+
+        Raises:
+            StartupError: The aggregate is unknown, or engine or tokenizer do not fit the family.
+        """
+        if self.aggregate and self.aggregate not in AGGREGATES:
+            raise StartupError(f"Unknown aggregate {self.aggregate!r}. Known: {', '.join(AGGREGATES)}.")
+        engine, family = self.engine, self.family
+        if isinstance(family, TagConvention) and isinstance(engine, TokenClassifier):
+            return ProcessReward(engine, self.tokenizer, family, self.aggregate)
+        if isinstance(family, LabelConvention) and isinstance(engine, LabelReader):
+            return LabelReward(engine, self.tokenizer, family, self.aggregate)
+        raise StartupError(f"The convention {family.name!r} needs another kind of engine than {type(engine).__name__}.")
 
 
 def build_rewards(process: ProcessModel | None = None) -> dict[str, RewardModel]:
     """Every reward that this server can give, by name. ``prm`` is among them when a process model is loaded.
 
     Raises:
-        StartupError: The process model's architecture or the aggregate is unknown.
+        StartupError: The process model's aggregate is unknown, or its tokenizer does not fit.
     """
     rewards: dict[str, RewardModel] = {name: ConfidenceReward(measure) for name, measure in MEASURES.items()}
-    if process is not None:
-        if process.aggregate and process.aggregate not in AGGREGATES:
-            raise StartupError(f"Unknown aggregate {process.aggregate!r}. Known: {', '.join(AGGREGATES)}.")
-        convention = convention_for(process.architecture)
-        rewards[PROCESS_REWARD] = ProcessReward(process.classifier, process.tokenizer, convention, process.aggregate)
-    return rewards
+    return rewards | ({PROCESS_REWARD: process.reward()} if process else {})
 
 
 def pick_reward(rewards: dict[str, RewardModel], name: str, param: str = "search.reward") -> RewardModel:

@@ -115,6 +115,21 @@ class Settings(BaseModel):
         "PATH",
     )
 
+    reward_convention: str = _field(
+        MODEL,
+        "",
+        "How the reward model is asked: qwen-math, math-shepherd, rlhflow-mistral, rlhflow-deepseek, skywork-o1, or "
+        "generative (any chat model, Yes or No per step). Default: known by its architecture or name.",
+        "NAME",
+    )
+    reward_aggregate: Literal["last", "min", "product", "mean"] | None = _field(
+        MODEL,
+        None,
+        "How step rewards become the path's reward: last, min, product or mean. "
+        "Default: as published for the reward model.",
+        "RULE",
+    )
+
     engine: Literal["vllm", "scripted"] = _field(
         ENGINE, "vllm", "What generates: vLLM in this process, or a toy for trying the API."
     )
