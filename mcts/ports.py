@@ -192,10 +192,12 @@ class PathScore:
         value: The aggregate, in [0, 1]; higher is better.
         steps: One reward in [0, 1] per step as the reward model splits the text, which need not be the tree's edges.
             Empty for rewards that see only the whole.
+        critique: Why, in words; empty for rewards that only count.
     """
 
     value: float
     steps: tuple[float, ...] = ()
+    critique: str = ""
 
 
 class Engine(Protocol):

@@ -1,11 +1,11 @@
-"""The ports through which rewards reach the engines that serve them. A search itself knows none of these."""
+"""The ports between rewards and engines: what serves reward models, and rewards that the engine of a search writes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from mcts.ports import Continuation, FloatArray, SampleRequest
+from mcts.ports import Continuation, FloatArray, Path, PathScore, RewardModel, SampleRequest
 
 
 class Sampler(Protocol):
@@ -49,3 +49,40 @@ class LabelReader(Protocol):
             RewardDead: The reward engine is gone.
         """
         ...
+
+
+@runtime_checkable
+class WritingReward(Protocol):
+    """What a path is worth by a verdict that the search's own engine writes.
+
+    All it draws goes through ``sampler``, the search's account with its engine: metered, within the budget, cancelled
+    with the search.
+    """
+
+    @property
+    def top_logprobs(self) -> int:
+        """How many alternatives per token (0 to 20) the paths it scores must carry."""
+        ...
+
+    @property
+    def tokens_per_path(self) -> int:
+        """Most tokens that it may have written about one path."""
+        ...
+
+    async def judge(self, paths: Sequence[Path], sampler: Sampler) -> Sequence[PathScore]:
+        """Scores each path, in order.
+
+        Requests to ``sampler`` need no seed of their own: it is derived from the search's. A seed tells apart requests
+        that are otherwise equal.
+
+        Raises:
+            RewardCallFailed: This call failed.
+            VerdictUnreadable: No score could be read.
+            OutOfTokens: The search's budget has no room for a verdict.
+            EngineError: The search's engine failed.
+        """
+        ...
+
+
+AnyReward = RewardModel | WritingReward
+"""Whatever can score paths for a search."""

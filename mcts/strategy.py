@@ -9,8 +9,9 @@ from typing import Any
 
 from mcts.budget import Clock
 from mcts.events import Observer, Observers
-from mcts.ports import AnswerReader, Engine, RewardModel
+from mcts.ports import AnswerReader, Engine
 from mcts.result import SearchResult, Task
+from mcts.reward_ports import AnyReward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +20,7 @@ class Ports:
 
     engine: Engine
     answers: AnswerReader
-    reward: RewardModel | None = None
+    reward: AnyReward | None = None
     clock: Clock = time.monotonic
     observe: Observer = field(default_factory=Observers)
 

@@ -130,6 +130,28 @@ class Settings(BaseModel):
         "RULE",
     )
 
+    reward_function: Pairs = _field(
+        MODEL,
+        {},
+        "A reward of your own: an async or plain Python function of question and answer that gives 0 to 1. Repeatable.",
+        "NAME=PACKAGE.MODULE:FUNCTION",
+    )
+    reward_json_schema: str = _field(
+        MODEL, "", "JSON Schema file; makes the reward json_schema: 1 for answers that it accepts.", "PATH"
+    )
+    reward_mix: Pairs = _field(
+        MODEL,
+        {},
+        "A reward made of others by weights, such as mine=prm*0.7+confidence*0.3. Repeatable.",
+        "NAME=REWARD*WEIGHT+...",
+    )
+    judge_votes: int = _field(
+        MODEL, 1, "Verdicts per answer of the reward judge. Higher is steadier and dearer.", "N", ge=1, le=16
+    )
+    judge_max_tokens: int = _field(
+        MODEL, 512, "Longest verdict of the judge. Higher lets it reason longer.", "TOKENS", ge=16, le=32_768
+    )
+
     engine: Literal["vllm", "scripted"] = _field(
         ENGINE, "vllm", "What generates: vLLM in this process, or a toy for trying the API."
     )

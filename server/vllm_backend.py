@@ -17,8 +17,9 @@ from reward.answers import StandardAnswers
 from reward.conventions import LabelConvention, TagConvention
 from reward.families import family_for
 from reward.labels import EngineLabels
-from reward.registry import ProcessModel, build_rewards
+from reward.registry import ProcessModel
 from server.backend import Backend, Report
+from server.rewards import make_rewards
 from server.settings import BUNDLED_MODEL, Settings, bundled
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def _backend(pair: EnginePair, settings: Settings) -> Backend:
         engine=writer,
         tokenizer=writer.tokenizer,
         answers=StandardAnswers(),
-        rewards=build_rewards(process),
+        rewards=make_rewards(settings, writer.tokenizer, process.reward() if process else None),
         sampling=_recommended(writer),
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
