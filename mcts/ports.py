@@ -255,11 +255,11 @@ class Tokenizer(Protocol):
         """The text of token ids, special tokens included."""
         ...
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
         """Token ids of a chat under the model's template.
 
         Ends with the start of the assistant's turn; with ``continue_final`` the last message (which must be the
-        assistant's) is left open instead, to be continued.
+        assistant's) is left open instead, to be continued; with ``closed`` the chat ends with its last message.
         """
         ...
 

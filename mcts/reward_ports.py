@@ -51,6 +51,19 @@ class LabelReader(Protocol):
         ...
 
 
+class SequenceScorer(Protocol):
+    """A sequence classifier with one output. What outcome reward models are served through."""
+
+    async def logits(self, prompts: Sequence[Sequence[int]]) -> FloatArray:
+        """The raw output for each prompt (token ids), without any activation, shape ``[prompts]``.
+
+        Raises:
+            RewardCallFailed: This call failed, or a prompt is longer than the model reads.
+            RewardDead: The reward engine is gone.
+        """
+        ...
+
+
 @runtime_checkable
 class WritingReward(Protocol):
     """What a path is worth by a verdict that the search's own engine writes.
