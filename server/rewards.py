@@ -1,4 +1,4 @@
-"""The rewards of one server: what its models can give, and what the operator adds: functions, a schema, mixtures."""
+"""The rewards of one server: what its models can give, and what the operator adds; and how it reads final answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 from mcts.errors import StartupError
 from mcts.ports import RewardModel, Tokenizer
 from mcts.reward_ports import AnyReward
+from reward.answers import StandardAnswers
+from reward.extraction import DEFAULT_RULES
 from reward.plugins import load_function
 from reward.registry import PROCESS_REWARD, JudgeSettings, add_reward, build_rewards, combine
 from reward.rules import RuleReward, json_schema_rule
@@ -38,6 +40,16 @@ def make_rewards(settings: Settings, tokenizer: Tokenizer, process: RewardModel 
     for name, mixture in settings.reward_mix.items():
         add_reward(rewards, name, combine(rewards, name, read_weights(name, mixture)))
     return rewards
+
+
+def make_answers(settings: Settings) -> StandardAnswers:
+    """What reads final answers. Where the settings give a pattern and no rules, it is tried first.
+
+    Raises:
+        StartupError: A rule is unknown, or the pattern is wrong.
+    """
+    rules = settings.answer_rules or (*(("pattern",) if settings.answer_pattern else ()), *DEFAULT_RULES)
+    return StandardAnswers(() if rules == ("none",) else rules, settings.answer_json_field, settings.answer_pattern)
 
 
 def read_weights(name: str, mixture: Any) -> dict[str, float]:

@@ -53,6 +53,7 @@ def _pairs(value: object) -> object:
 
 
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 Pairs = Annotated[dict[str, Any], BeforeValidator(_pairs)]
 
 
@@ -150,6 +151,22 @@ class Settings(BaseModel):
     )
     judge_max_tokens: int = _field(
         MODEL, 512, "Longest verdict of the judge. Higher lets it reason longer.", "TOKENS", ge=16, le=32_768
+    )
+
+    answer_rules: Names = _field(
+        MODEL,
+        (),
+        "How final answers are found, in order: boxed, tag, hashes, phrase, number, json, pattern; or none for free "
+        "text. Repeatable, or with commas. Default: boxed, tag, hashes, phrase.",
+        "RULE",
+    )
+    answer_json_field: str = _field(MODEL, "answer", "Field that the answer rule json reads.", "NAME", min_length=1)
+    answer_pattern: str = _field(
+        MODEL,
+        "",
+        "Regular expression of the answer rule pattern: its last match, the first group where it has one. Tried first "
+        "unless answer_rules says otherwise.",
+        "REGEX",
     )
 
     engine: Literal["vllm", "scripted"] = _field(

@@ -13,13 +13,12 @@ from engine.settings import EngineSettings
 from engine.vllm_engine import VllmEngine
 from mcts.errors import StartupError
 from mcts.ports import Sampling
-from reward.answers import StandardAnswers
 from reward.conventions import LabelConvention, TagConvention
 from reward.families import family_for
 from reward.labels import EngineLabels
 from reward.registry import ProcessModel
 from server.backend import Backend, Report
-from server.rewards import make_rewards
+from server.rewards import make_answers, make_rewards
 from server.settings import BUNDLED_MODEL, Settings, bundled
 
 _log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def _backend(pair: EnginePair, settings: Settings) -> Backend:
     return Backend(
         engine=writer,
         tokenizer=writer.tokenizer,
-        answers=StandardAnswers(),
+        answers=make_answers(settings),
         rewards=make_rewards(settings, writer.tokenizer, process.reward() if process else None),
         sampling=_recommended(writer),
         max_model_len=writer.info.max_model_len,

@@ -18,7 +18,7 @@ from reward.registry import pick_reward
 from server.loading import load_scripted
 from server.plans import make_plan
 from server.presets import PRESETS, served_presets
-from server.rewards import make_rewards, read_weights
+from server.rewards import make_answers, make_rewards, read_weights
 from tests.server.service import backend, serving, settings
 
 BEST_OF_N = next(preset for preset in PRESETS if preset.name == "best-of-n-judge")
@@ -46,6 +46,19 @@ def test_every_server_has_the_rewards_that_need_no_further_model() -> None:
         pick_reward(rewards(), "prm")
     assert "prm" in rewards(ScriptedReward())
     assert "best-of-n-judge" in served_presets(rewards())
+
+
+def test_the_settings_say_how_answers_are_found() -> None:
+    """By default the shipped rules; a pattern comes first; "none" makes every text free text."""
+    text = r"RESULT=7, so \boxed{4}"
+    assert make_answers(settings()).extract(text) == "4"
+    assert make_answers(settings(answer_pattern=r"RESULT=(\d)")).extract(text) == "7"
+    assert make_answers(settings(answer_pattern=r"RESULT=(\d)", answer_rules="boxed, pattern")).extract(text) == "4"
+    assert make_answers(settings(answer_rules="none")).extract(text) is None
+    named = make_answers(settings(answer_rules=("json",), answer_json_field="sum"))
+    assert named.extract('{"sum": 9}') == "9"
+    with pytest.raises(StartupError, match="Unknown answer rule 'none'"):
+        make_answers(settings(answer_rules="none,boxed"))
 
 
 def test_mixtures_are_written_as_terms_or_as_a_mapping() -> None:
