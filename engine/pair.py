@@ -30,7 +30,7 @@ class EnginePair:
     """
 
     generation: VllmEngine
-    reward: PoolingEngine | None = None
+    reward: PoolingEngine | VllmEngine | None = None
 
     @property
     def healthy(self) -> bool:
@@ -67,14 +67,15 @@ class EnginePair:
 
 
 def make_engines(
-    generation: EngineSettings, reward: EngineSettings | None = None, step_tag: str = "<extra_0>"
+    generation: EngineSettings, reward: EngineSettings | None = None, step_tag: str | None = "<extra_0>"
 ) -> EnginePair:
     """The engines for these settings, not started.
 
     Args:
         generation: The model that writes.
         reward: The process reward model; None for none.
-        step_tag: Where the reward model's scores are read; its convention says.
+        step_tag: Where a classifier's scores are read; its convention says. None for a reward model that is a causal
+            language model and runs as one.
 
     Raises:
         StartupError: A folder is missing or holds the wrong kind of model.
@@ -85,7 +86,8 @@ def make_engines(
         return EnginePair(VllmEngine(generation))
     writes = _shared(generation, GPU_MEMORY_GENERATION)
     scores = _shared(reward, GPU_MEMORY_REWARD)
-    return EnginePair(VllmEngine(writes), PoolingEngine(scores, step_tag))
+    scorer = VllmEngine(scores) if step_tag is None else PoolingEngine(scores, step_tag)
+    return EnginePair(VllmEngine(writes), scorer)
 
 
 def _shared(settings: EngineSettings, gpu_memory: float) -> EngineSettings:

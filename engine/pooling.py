@@ -18,11 +18,11 @@ from mcts.ports import FloatArray
 
 
 class PoolingEngine:
-    """Implements ``ports.TokenClassifier``. Cancelling a call aborts it in the engine.
+    """Implements ``reward_ports.TokenClassifier``. Cancelling a call aborts it in the engine.
 
     Args:
         settings: How to start it.
-        step_tag: Special token at which the probabilities are read.
+        step_tag: Text of the one token at which the probabilities are read.
         tokenizer: Loaded already; None loads the model's own.
 
     Raises:
@@ -31,8 +31,8 @@ class PoolingEngine:
 
     def __init__(self, settings: EngineSettings, step_tag: str, tokenizer: HFTokenizer | None = None) -> None:
         self.tokenizer = tokenizer or load_tokenizer(settings.model)
-        tag = self.tokenizer.token_id(step_tag)
-        if tag is None:
+        tag, *more = self.tokenizer.encode(step_tag) or [-1]
+        if tag < 0 or more:
             raise StartupError(f"The tokenizer of {settings.model!r} has no token {step_tag!r} to read scores at.")
         self._tag = tag
         self._step_tag = step_tag

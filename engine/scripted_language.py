@@ -74,10 +74,10 @@ class ScriptedTokenizer:
             return chr(token - FIRST_CHARACTER)
         return tuple(dict.fromkeys(self.pieces))[token - FIRST_PIECE]
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
         """Token ids of a chat: each turn is its role's special token and its text."""
         turns = [f"<{_role(message)}>{message.content}" for message in messages]
-        return self.encode("".join(turns) + ("" if continue_final else "<assistant>"))
+        return self.encode("".join(turns) + ("" if continue_final or closed else "<assistant>"))
 
 
 def _role(message: Message) -> str:

@@ -62,27 +62,28 @@ class HFTokenizer:
         """Whether a text comes back unchanged from encoding and decoding."""
         return self.decode(self.encode(text)) == text
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
         """Token ids of a chat under the model's template.
 
         Args:
             messages: The turns, at least one.
             continue_final: Leave the last turn, which must be the assistant's, open to be continued. What it says
                 stands at the end exactly as given, trailing blanks included.
+            closed: End with the last turn, whoever's it is, instead of beginning another.
 
         Raises:
             InvalidRequest: The model has no template, or its template refuses these messages.
         """
-        return self.encode(self.render_text(messages, continue_final=continue_final))
+        return self.encode(self.render_text(messages, continue_final=continue_final, closed=closed))
 
-    def render_text(self, messages: Sequence[Message], *, continue_final: bool = False) -> str:
+    def render_text(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> str:
         """The text that ``render`` encodes."""
         if not messages:
             raise InvalidRequest("A chat needs at least one message.", "messages")
         if not self.has_chat_template:
             raise InvalidRequest("This model has no chat template; use /v1/completions.", "messages")
         if not continue_final:
-            return self._apply(messages, add_generation_prompt=True)
+            return self._apply(messages, add_generation_prompt=not closed)
         if messages[-1].role != "assistant":
             raise InvalidRequest("Only an assistant message can be continued.", "messages")
         start = messages[-1].content

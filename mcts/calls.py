@@ -10,12 +10,14 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
+from mcts.account import Account
 from mcts.budget import Clock, Meter
 from mcts.checks import check_continuation, checked_scores
 from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed
 from mcts.events import EngineCalled, Observer, RewardCalled
-from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest, Sampling
+from mcts.ports import Continuation, Engine, Path, PathScore, SampleRequest, Sampling
 from mcts.result import Task
+from mcts.reward_ports import AnyReward, WritingReward
 from mcts.seeds import derive_seed
 from mcts.steps import joined
 
@@ -53,7 +55,7 @@ class Calls:
 
     task: Task
     engine: Engine
-    reward: RewardModel | None
+    reward: AnyReward | None
     meter: Meter
     observe: Observer
     clock: Clock
@@ -139,7 +141,7 @@ class Calls:
                 return ()
             seed = derive_seed(self.task.seed, purpose, request.prefix, attempt)
             try:
-                return await self._sample(replace(request, n=grant.n, max_tokens=grant.max_tokens, seed=seed))
+                return await self.draw(replace(request, n=grant.n, max_tokens=grant.max_tokens, seed=seed))
             except EngineCallFailed:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -241,7 +243,13 @@ class Calls:
             return replace(sampling, allowed_token_ids=allowed, min_tokens=0)
         return replace(sampling, min_tokens=max(0, sampling.min_tokens - written)) if sampling.min_tokens else sampling
 
-    async def _sample(self, request: SampleRequest) -> tuple[Continuation, ...]:
+    async def draw(self, request: SampleRequest) -> tuple[Continuation, ...]:
+        """One try of a call for which room is reserved; settles and reports it.
+
+        Raises:
+            EngineCallFailed: The call failed, or its reply cannot be used.
+            EngineDead: The engine is gone.
+        """
         with self._engine_call(request) as received:
             received.extend(await self.engine.sample(request))
             if len(received) != request.n:
@@ -309,6 +317,8 @@ class Calls:
         began, failed = self.clock(), None
         self.meter.reward_calls += 1
         try:
+            if isinstance(reward, WritingReward):
+                return checked_scores(await reward.judge(paths, Account(self)), len(paths))
             return checked_scores(await reward.score(paths), len(paths))
         except BaseException as error:
             failed = type(error).__name__

@@ -47,7 +47,7 @@ def _checked(score: PathScore) -> PathScore:
     rewards = (score.value, *score.steps)
     if not all(math.isfinite(value) and -ROUNDING <= value <= 1 + ROUNDING for value in rewards):
         raise RewardCallFailed("The reward model gave a reward that is not a number between 0 and 1.")
-    return PathScore(_clipped(score.value), tuple(map(_clipped, score.steps)))
+    return PathScore(_clipped(score.value), tuple(map(_clipped, score.steps)), score.critique)
 
 
 def _clipped(value: float) -> float:

@@ -17,7 +17,9 @@
         └── RewardError             the reward engine failed
             ├── RewardCallFailed    this call failed; another may succeed
             ├── RewardDead          no call will succeed until it is restarted
-            └── StepMismatch        a reward model gave another number of scores than there are steps
+            ├── StepMismatch        a reward model gave another number of scores than there are steps
+            ├── VerdictUnreadable   a judge wrote no score that can be read
+            └── OutOfTokens         the budget has no room for a judge's verdict; ends the search like any limit
 
 Only ``server`` knows HTTP statuses; it maps this tree in one place. A fact about the text (too long, no answer) is data
 on the result, never an exception.
@@ -112,3 +114,11 @@ class RewardDead(RewardError):
 
 class StepMismatch(RewardError):
     """A reward model gave another number of scores than there are steps. Never papered over with a neutral score."""
+
+
+class VerdictUnreadable(RewardError):
+    """A judge was asked repeatedly and wrote no score that can be read. Never papered over with a neutral score."""
+
+
+class OutOfTokens(RewardError):
+    """The search's token budget has no room for what a reward would have to write."""

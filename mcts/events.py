@@ -42,13 +42,17 @@ class NodeAdded:
 
 @dataclass(frozen=True, slots=True)
 class PathScored:
-    """A rollout from ``node`` (None outside trees) was scored. ``finished`` tells an answer from a beginning."""
+    """A rollout from ``node`` (None outside trees) was scored. ``finished`` tells an answer from a beginning.
+
+    ``critique`` is what the reward said in words, if it did.
+    """
 
     node: int | None
     reward: float
     step_rewards: tuple[float, ...]
     finished: bool
     seconds: float
+    critique: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,10 +192,12 @@ class PathScore:
         value: The aggregate, in [0, 1]; higher is better.
         steps: One reward in [0, 1] per step as the reward model splits the text, which need not be the tree's edges.
             Empty for rewards that see only the whole.
+        critique: Why, in words; empty for rewards that only count.
     """
 
     value: float
     steps: tuple[float, ...] = ()
+    critique: str = ""
 
 
 class Engine(Protocol):
@@ -242,19 +244,6 @@ class RewardModel(Protocol):
         ...
 
 
-class TokenClassifier(Protocol):
-    """A pooling engine: class probabilities at marked tokens. What process reward models are served through."""
-
-    async def classify(self, prompts: Sequence[Sequence[int]]) -> Sequence[FloatArray]:
-        """Gives for each prompt (token ids) the probabilities at its step-tag tokens, shape ``[tags, labels]``.
-
-        Raises:
-            RewardCallFailed: This call failed.
-            RewardDead: The reward engine is gone.
-        """
-        ...
-
-
 class Tokenizer(Protocol):
     """Text to token ids and back, as one particular model does it."""
 
@@ -266,11 +255,11 @@ class Tokenizer(Protocol):
         """The text of token ids, special tokens included."""
         ...
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
         """Token ids of a chat under the model's template.
 
         Ends with the start of the assistant's turn; with ``continue_final`` the last message (which must be the
-        assistant's) is left open instead, to be continued.
+        assistant's) is left open instead, to be continued; with ``closed`` the chat ends with its last message.
         """
         ...
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from mcts.budget import Meter, StopReason
 from mcts.calls import Calls
-from mcts.errors import EngineDead, EngineError, NoAnswerInTime, RewardDead, RewardError
+from mcts.errors import EngineDead, EngineError, NoAnswerInTime, OutOfTokens, RewardDead, RewardError
 from mcts.events import (
     AnswerFound,
     AnswerText,
@@ -158,6 +158,8 @@ class Search:
     async def _guarded(self, work: Work) -> None:
         try:
             await work()
+        except OutOfTokens:
+            self.reason = StopReason.TOKENS
         except (EngineError, RewardError) as error:
             self.failure = self.failure or error
             if self.candidates or isinstance(error, EngineDead | RewardDead):
@@ -178,7 +180,7 @@ class Search:
         seconds = self.meter.seconds
         for key, path in zip(keys, paths, strict=True):
             score = scores[key]
-            self.emit(PathScored(node, score.value, score.steps, path.finished, seconds))
+            self.emit(PathScored(node, score.value, score.steps, path.finished, seconds, score.critique))
         return [scores[key] for key in keys]
 
     def found(

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from mcts.budget import Clock
 from mcts.events import Observer, Observers
-from mcts.ports import AnswerReader, Engine, Message, RewardModel
+from mcts.ports import AnswerReader, Engine, Message
 from mcts.result import SearchResult, Task
+from mcts.reward_ports import AnyReward
 
 
 class ChatRenderer(Protocol):
@@ -35,7 +36,7 @@ class Ports:
 
     engine: Engine
     answers: AnswerReader
-    reward: RewardModel | None = None
+    reward: AnyReward | None = None
     renderer: ChatRenderer | None = None
     clock: Clock = time.monotonic
     observe: Observer = field(default_factory=Observers)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mcts.errors import RewardCallFailed
 from mcts.ports import FloatArray, Path, PathScore, Step
@@ -31,7 +32,9 @@ def token_confidence(logprobs: FloatArray, top_logprobs: FloatArray) -> FloatArr
     includes it then; such a token has at most 1/5.
     """
     likeliest = np.exp(top_logprobs[:, :TOP_FIVE].astype(np.float64)).sum(axis=1)
-    confidence: FloatArray = np.minimum(np.exp(logprobs.astype(np.float64)) / likeliest, 1.0).astype(np.float32)
+    unknown = np.full_like(likeliest, np.nan)  # without any likely token nothing can be said
+    shares = np.divide(np.exp(logprobs.astype(np.float64)), likeliest, out=unknown, where=likeliest > 0)
+    confidence: FloatArray = np.minimum(shares, 1.0).astype(np.float32)
     return confidence
 
 
@@ -43,6 +46,11 @@ def marco_o1(logprobs: FloatArray, top_logprobs: FloatArray) -> float:
 def mean_logprob(logprobs: FloatArray, top_logprobs: FloatArray) -> float:  # noqa: ARG001 - measures share a signature
     """exp(mean p_i): the geometric mean of the tokens' probabilities, in [0, 1]."""
     return float(np.exp(logprobs.mean(dtype=np.float64)))
+
+
+def mean_probability(logprobs: FloatArray, top_logprobs: FloatArray) -> float:  # noqa: ARG001 - measures share a signature
+    """Mean of exp(p_i), in [0, 1]: the confidence of Guided by Gut, without its bonus for novel tokens."""
+    return float(np.exp(logprobs.astype(np.float64)).mean())
 
 
 def entropy(logprobs: FloatArray, top_logprobs: FloatArray) -> float:  # noqa: ARG001 - measures share a signature
@@ -59,19 +67,39 @@ def tail(logprobs: FloatArray, top_logprobs: FloatArray) -> float:
 
 
 def window(logprobs: FloatArray, top_logprobs: FloatArray) -> float:
-    """The lowest mean c_i of any 64 tokens in a row (all of them when fewer): one lost passage lowers it."""
+    """The lowest mean c_i of any 64 tokens in a row (all of them when fewer): one lost passage lowers it.
+
+    The lowest group confidence of DeepConf (2508.15260, section 3.1), over c_i.
+    """
+    return float(_window_means(logprobs, top_logprobs).min())
+
+
+def worst_windows(logprobs: FloatArray, top_logprobs: FloatArray) -> float:
+    """Mean over the lowest tenth (at least one) of all means of 64 tokens in a row: several lost passages lower it.
+
+    The bottom-10 % group confidence of DeepConf (2508.15260, section 3.1), over c_i.
+    """
+    means = np.sort(_window_means(logprobs, top_logprobs))
+    return float(means[: -(-len(means) // 10)].mean())
+
+
+def _window_means(logprobs: FloatArray, top_logprobs: FloatArray) -> NDArray[np.float64]:
+    """Mean c_i of every 64 tokens in a row, shape ``[T − 63]``; of all tokens when there are fewer, shape ``[1]``."""
     confidence = token_confidence(logprobs, top_logprobs).astype(np.float64)
     length = min(TAIL_TOKENS, len(confidence))
     sums = np.concatenate(([0.0], confidence.cumsum()))
-    return float((sums[length:] - sums[:-length]).min() / length)
+    means: NDArray[np.float64] = (sums[length:] - sums[:-length]) / length
+    return means
 
 
 MEASURES: dict[str, Measure] = {
     "confidence": marco_o1,
     "mean_logprob": mean_logprob,
+    "mean_probability": mean_probability,
     "entropy": entropy,
     "tail": tail,
     "window": window,
+    "worst_windows": worst_windows,
 }
 """Confidence rewards by name."""
 
@@ -101,7 +129,8 @@ class ConfidenceReward:
             return 0.0
         logprobs = np.concatenate([step.logprobs for step in chosen])
         top_logprobs = np.concatenate([_alternatives(step) for step in chosen])
-        value = self.measure(logprobs, top_logprobs)
+        with np.errstate(invalid="ignore", divide="ignore"):  # what comes of impossible tokens is refused below
+            value = self.measure(logprobs, top_logprobs)
         if not np.isfinite(value):
             raise RewardCallFailed("The engine reported log-probabilities that are not numbers.")
         return min(1.0, max(0.0, value))

@@ -1,16 +1,22 @@
-"""How each family of process reward models wants a solution laid out and where it puts its scores.
+"""How families of process reward models want a solution laid out, and where they put their scores.
 
-A convention is data: a model is supported when its architecture is in the table. Nothing here runs a model.
+    Convention
+    ├── TagConvention     a classifier reads the score of a step at a token that follows it
+    └── LabelConvention   a causal language model says, after each step, which of two labels comes next
+
+A convention is data and pure functions; ``reward.families`` lists the families. Nothing here runs a model.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mcts.errors import StartupError
-from mcts.ports import Message, Path, Tokenizer
+from mcts.ports import Path, Tokenizer
+from reward.solutions import BLANK_LINE, steps_of
 
 Aggregate = Callable[[Sequence[float]], float]
 
@@ -18,84 +24,98 @@ AGGREGATES: dict[str, Aggregate] = {
     "last": lambda scores: scores[-1],
     "min": min,
     "product": math.prod,
-    "mean": lambda scores: sum(scores) / len(scores),
+    "mean": lambda scores: math.fsum(scores) / len(scores),
 }
 """How the scores of the steps (at least one, each in [0, 1]) become the value of the path."""
 
 
 @dataclass(frozen=True, slots=True)
-class Convention:
-    """How one family of process reward models is asked.
+class Layout:
+    """A prompt and where in it scores are read.
 
     Args:
-        name: The family.
-        architectures: Names in ``config.json`` that mean this family.
-        system: The system turn the family was trained with; it replaces the client's own.
-        separator: Ends a step in the text. Pieces are stripped and empty ones skipped, so a text that ends with the
-            separator has no empty last step.
-        step_tag: Special token put after every step; the score of the step is read there.
-        good_label: Column of the class "this step is right" among the label probabilities.
+        token_ids: Question and solution.
+        marks: For each step, in order, the place in ``token_ids`` of the tag at which its score stands.
+    """
+
+    token_ids: tuple[int, ...]
+    marks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convention:
+    """What all families have in common.
+
+    Args:
+        name: The family, as the settings write it.
+        models: Parts of published names (lower case) that mean this family.
+        architectures: Names in ``config.json`` that only this family has.
         aggregate: The family's published default among ``AGGREGATES``.
+        separator: What stands between the steps of a text.
     """
 
     name: str
-    architectures: tuple[str, ...]
-    system: str
-    separator: str
-    step_tag: str
-    good_label: int
+    models: tuple[str, ...]
+    architectures: tuple[str, ...] = ()
     aggregate: str
+    separator: re.Pattern[str] = BLANK_LINE
 
     def steps(self, text: str) -> list[str]:
         """The steps of a text, in order, never empty ones. A last step that was cut short counts as a step."""
-        pieces = (piece.strip() for piece in text.replace(self.step_tag, "").split(self.separator))
-        return [piece for piece in pieces if piece]
-
-    def render(self, tokenizer: Tokenizer, path: Path) -> tuple[list[int], int]:
-        """Token ids of question and solution with a tag after every step, and how many steps there are.
-
-        The assistant's turn is left open after the last tag: a causal model cannot see what would follow.
-        """
-        steps = self.steps(path.text)
-        solution = "".join(step + self.step_tag for step in steps)
-        turns = [Message("system", self.system), *self._question(path), Message("assistant", solution)]
-        return tokenizer.render(turns, continue_final=True), len(steps)
-
-    def _question(self, path: Path) -> list[Message]:
-        """The chat without system turns and without the prefill, which is part of the solution.
-
-        Earlier turns are kept: a follow-up question means nothing without them.
-        """
-        messages = [message for message in path.prompt.messages if message.role != "system"]
-        if path.prompt.prefill and messages and messages[-1].role == "assistant":
-            messages = messages[:-1]
-        if not messages:
-            messages = [Message("user", path.prompt.text)]
-        return [Message(message.role, message.content.replace(self.step_tag, "")) for message in messages]
+        return steps_of(text, self.separator)
 
 
-QWEN_MATH = Convention(
-    name="Qwen2.5-Math-PRM",
-    architectures=("Qwen2ForProcessRewardModel",),
-    system="Please reason step by step, and put your final answer within \\boxed{}.",
-    separator="\n\n",
-    step_tag="<extra_0>",
-    good_label=1,
-    aggregate="last",
-)
-"""Model card of Qwen/Qwen2.5-Math-PRM-7B; also what ``models/abacus-prm`` is trained with."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagConvention(Convention):
+    """A family whose scores a classifier reads at tags.
 
-CONVENTIONS: tuple[Convention, ...] = (QWEN_MATH,)
+    Args:
+        tag: Text of the one token that is put after every step.
+        good_label: Column of the class "this step is right" among the label probabilities.
+        lay: Puts question and steps (at least one) together.
+    """
+
+    tag: str
+    good_label: int
+    lay: Callable[[Tokenizer, Path, Sequence[str]], Layout]
+
+    def steps(self, text: str) -> list[str]:
+        """The steps of a text. A visible tag that the model wrote itself is dropped; it would be no step's."""
+        return steps_of(text.replace(self.tag, "") if self.tag.strip() else text, self.separator)
 
 
-def convention_for(architecture: str) -> Convention:
-    """The convention of a model's architecture.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelConvention(Convention):
+    """A family of causal language models that are asked for the next token after each step.
+
+    Args:
+        labels: The label of a right step and that of a wrong one.
+        ask: The prompt after which the labels are compared, about the last of the given steps (at least one).
+    """
+
+    labels: tuple[str, str]
+    ask: Callable[[Tokenizer, Path, Sequence[str]], tuple[int, ...]]
+
+
+def label_ids(tokenizer: Tokenizer, labels: Sequence[str]) -> tuple[int, ...]:
+    """The token by which each label begins. A label of one token, as all published ones are, is that token.
 
     Raises:
-        StartupError: None is known; the message lists what is.
+        StartupError: Two labels begin with the same token, or one has none: they cannot be told apart.
     """
-    for convention in CONVENTIONS:
-        if architecture in convention.architectures:
-            return convention
-    known = "; ".join(f"{'/'.join(each.architectures)} ({each.name})" for each in CONVENTIONS)
-    raise StartupError(f"The reward model's architecture {architecture!r} is not supported. Supported: {known}.")
+    ids = tuple(next(iter(tokenizer.encode(label)), -1) for label in labels)
+    if min(ids) < 0 or len(set(ids)) < len(ids):
+        raise StartupError(f"The reward model's tokenizer does not tell the labels {', '.join(labels)} apart.")
+    return ids
+
+
+def only_token(tokenizer: Tokenizer, tag: str) -> int:
+    """The one token that a tag is.
+
+    Raises:
+        StartupError: It is spelt in pieces, so this tokenizer is not the family's.
+    """
+    ids = tokenizer.encode(tag)
+    if len(ids) != 1:
+        raise StartupError(f"The reward model's tokenizer has no step tag {tag!r}.")
+    return ids[0]

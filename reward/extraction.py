@@ -1,13 +1,23 @@
-r"""Finds the final answer in a text: ``\boxed{…}``, ``<answer>`` tags, ``####`` and "the answer is".
+r"""Finds the final answer in a text: ``\boxed{…}``, tags, ``####``, "the answer is", a JSON field, a pattern.
 
-Every rule reads the text once, so hostile text costs no more than its length.
+Every rule reads the text once, so hostile text costs no more than its length; a pattern of the operator's has a limit
+in time.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import regex
+
+from mcts.errors import StartupError
+
+_log = logging.getLogger(__name__)
 
 Rule = Callable[[str], str | None]
 
@@ -19,6 +29,12 @@ LONGEST_ANSWER = 500
 
 LONGEST_PHRASE = 120
 """Characters after "the answer is"; a longer rest of the line is a sentence that goes on."""
+
+LONGEST_TRIES = 100
+"""Fields of the right name that are looked at, from the end."""
+
+PATTERN_SECONDS = 0.1
+"""Longest search for the operator's pattern in one text."""
 
 PHRASES = ("the final answer is", "the answer is", "final answer:", "answer:", "答案是", "答案为", "答案:", "答案：")
 
@@ -71,18 +87,70 @@ def last_number(text: str) -> str | None:
     return numbers[-1].replace(",", "") if numbers else None
 
 
+def json_field(name: str) -> Rule:
+    """A rule: the value of the last ``"name": …`` that is valid JSON. Texts as they are, all else as JSON writes it.
+
+    The object around it need not be complete: a text that was cut after its answer still has one. ``null`` is none.
+    """
+    key = re.compile(rf"{re.escape(json.dumps(name, ensure_ascii=False))}\s*:\s*")
+    read = json.JSONDecoder().raw_decode
+
+    def rule(text: str) -> str | None:
+        for found in reversed(list(key.finditer(text))[-LONGEST_TRIES:]):
+            try:
+                value, _ = read(text[found.end() : found.end() + 2 * LONGEST_ANSWER])
+            except (ValueError, RecursionError):  # no JSON, cut short, or nested too deeply
+                continue
+            return _written(value)
+        return None
+
+    return rule
+
+
+def _written(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def pattern(expression: str) -> Rule:
+    """A rule: the last match of a regular expression; its first group where it has any, else the whole match.
+
+    A match that takes longer than 0.1 s (catastrophic backtracking) is given up: the text has no answer by this rule.
+
+    Raises:
+        StartupError: The expression is wrong.
+    """
+    try:
+        compiled = regex.compile(expression)
+    except regex.error as error:
+        raise StartupError(f"answer_pattern {expression!r} is no regular expression: {error}.") from None
+
+    def rule(text: str) -> str | None:
+        last = None
+        try:
+            for last in compiled.finditer(text, timeout=PATTERN_SECONDS):  # noqa: B007 - only the last one counts
+                pass
+        except TimeoutError:
+            _log.warning("answer_pattern took longer than %g s on a text and was given up", PATTERN_SECONDS)
+            return None
+        return None if last is None else str(last[1 if compiled.groups else 0] or "")
+
+    return rule
+
+
 RULES: dict[str, Rule] = {"boxed": boxed, "tag": tagged, "hashes": hashes, "phrase": phrase, "number": last_number}
-"""Extraction rules by name."""
+"""Extraction rules by name that need nothing further; ``json`` and ``pattern`` are made from the settings."""
 
 DEFAULT_RULES = ("boxed", "tag", "hashes", "phrase")
-"""The order in which they are tried. ``number`` is only used where the settings name it."""
+"""The order in which they are tried. All others are only used where the settings name them."""
 
 
-def extract(text: str, rules: Sequence[str] = DEFAULT_RULES) -> str | None:
+def extract(text: str, rules: Sequence[str] = DEFAULT_RULES, known: Mapping[str, Rule] = RULES) -> str | None:
     """The first non-empty answer that a rule finds, or None for free text."""
     recent = text[-LONGEST_TEXT:]
     for name in rules:
-        answer = (RULES[name](recent) or "").strip()
+        answer = (known[name](recent) or "").strip()
         if answer and len(answer) <= LONGEST_ANSWER:
             return answer
     return None

@@ -1,20 +1,17 @@
-"""Process rewards: a second model gives every step of a path a probability of being right."""
+"""Process rewards from a classifier: it gives every step of a path a probability of being right."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from mcts.errors import RewardCallFailed, StartupError, StepMismatch
-from mcts.ports import FloatArray, Path, PathScore, TokenClassifier, Tokenizer
-from reward.conventions import AGGREGATES, Convention
-
-CACHED_SCORES = 65_536
-"""Scores remembered; about 10 MB."""
+from mcts.errors import RewardCallFailed, StepMismatch
+from mcts.ports import FloatArray, Path, PathScore, Tokenizer
+from mcts.reward_ports import TokenClassifier
+from reward.conventions import AGGREGATES, Layout, TagConvention, only_token
+from reward.memory import ScoreMemory, beginnings
 
 
 @dataclass(slots=True, eq=False)
@@ -40,17 +37,14 @@ class ProcessReward:
 
     classifier: TokenClassifier
     tokenizer: Tokenizer
-    convention: Convention
+    convention: TagConvention
     aggregate: str = ""
     top_logprobs: int = 0
     _tag: int = field(init=False)
-    _remembered: OrderedDict[bytes, float] = field(init=False, default_factory=OrderedDict)
+    _memory: ScoreMemory = field(init=False, default_factory=ScoreMemory)
 
     def __post_init__(self) -> None:
-        tag = self.tokenizer.encode(self.convention.step_tag)
-        if len(tag) != 1:
-            raise StartupError(f"The reward model's tokenizer has no step tag {self.convention.step_tag!r}.")
-        self._tag = tag[0]
+        self._tag = only_token(self.tokenizer, self.convention.tag)
         self.aggregate = self.aggregate or self.convention.aggregate
 
     async def score(self, paths: Sequence[Path]) -> list[PathScore]:
@@ -61,56 +55,55 @@ class ProcessReward:
             RewardDead: The reward engine is gone.
             StepMismatch: The engine gave another number of scores than there are steps.
         """
-        prompts = [self._prompt(path) for path in paths]
-        keys = [_beginnings(ids, self._tag) for ids in prompts]
-        unknown = [i for i, wanted in enumerate(keys) if any(key not in self._remembered for key in wanted)]
-        scores = [[self._recall(key) for key in wanted] if i not in unknown else [] for i, wanted in enumerate(keys)]
-        rows = await self.classifier.classify([prompts[i] for i in unknown]) if unknown else []
+        layouts = [self._layout(path) for path in paths]
+        keys = [_beginnings(layout) for layout in layouts]
+        known = self._memory.recall(key for wanted in keys for key in wanted)
+        unknown = [i for i, wanted in enumerate(keys) if any(key not in known for key in wanted)]
+        rows = await self.classifier.classify([layouts[i].token_ids for i in unknown]) if unknown else []
         if len(rows) != len(unknown):
             raise StepMismatch(f"The reward engine answered {len(rows)} of {len(unknown)} paths.")
         for i, probabilities in zip(unknown, rows, strict=True):
-            scores[i] = self._read(probabilities, len(keys[i]))
-            self._remember(keys[i], scores[i])
-        return [self._path_score(each) for each in scores]
+            read = dict(zip(keys[i], self._read(probabilities, layouts[i]), strict=True))
+            known |= read
+            self._memory.remember(read)
+        return [path_score([known[key] for key in wanted], self.aggregate) for wanted in keys]
 
-    def _prompt(self, path: Path) -> list[int]:
-        ids, steps = self.convention.render(self.tokenizer, path)
-        tags = ids.count(self._tag)
-        if tags != steps:
-            raise StepMismatch(f"The reward model's prompt holds {tags} step tags for {steps} steps.")
-        return ids
+    def _layout(self, path: Path) -> Layout:
+        steps = self.convention.steps(path.text)
+        if not steps:
+            return Layout((), ())
+        layout = self.convention.lay(self.tokenizer, path, steps)
+        if len(layout.marks) != len(steps):
+            raise StepMismatch(f"The reward model's prompt holds {len(layout.marks)} step tags for {len(steps)} steps.")
+        return layout
 
-    def _read(self, probabilities: FloatArray, steps: int) -> list[float]:
-        """Reads one score per step by its row. Zeros are scores too: nothing is dropped, nothing shifts."""
-        if probabilities.ndim != 2 or len(probabilities) != steps:
-            raise StepMismatch(f"The reward model gave scores of shape {probabilities.shape} for {steps} steps.")
-        column = probabilities[:, self.convention.good_label]
+    def _read(self, probabilities: FloatArray, layout: Layout) -> list[float]:
+        """Reads one score per step by its row. Zeros are scores too: nothing is dropped, nothing shifts.
+
+        The engine gives a row for every tag of the prompt; those that end no step (line ends in a question) are left.
+        """
+        tags = [place for place, token in enumerate(layout.token_ids) if token == self._tag]
+        fits = probabilities.ndim == 2 and probabilities.shape[1] > self.convention.good_label
+        if not fits or len(probabilities) != len(tags):
+            shape, steps = probabilities.shape, len(layout.marks)
+            raise StepMismatch(f"The reward model gave scores of shape {shape} for {steps} steps ({len(tags)} tags).")
+        rows = [tags.index(mark) for mark in layout.marks]
+        column = probabilities[rows, self.convention.good_label]
         if not np.isfinite(column).all():
             raise RewardCallFailed("The reward model gave a score that is not a number.")
         return [float(score) for score in np.clip(column, 0.0, 1.0)]
 
-    def _path_score(self, scores: Sequence[float]) -> PathScore:
-        value = AGGREGATES[self.aggregate](scores) if scores else 0.0
-        return PathScore(value=value, steps=tuple(scores))
 
-    def _recall(self, key: bytes) -> float:
-        self._remembered.move_to_end(key)
-        return self._remembered[key]
-
-    def _remember(self, keys: Sequence[bytes], scores: Sequence[float]) -> None:
-        self._remembered.update(zip(keys, scores, strict=True))
-        while len(self._remembered) > CACHED_SCORES:
-            self._remembered.popitem(last=False)
+def path_score(scores: Sequence[float], aggregate: str) -> PathScore:
+    """The score of a path from those of its steps; 0 for a path without any."""
+    return PathScore(AGGREGATES[aggregate](scores) if scores else 0.0, tuple(scores))
 
 
-def _beginnings(ids: Sequence[int], tag: int) -> list[bytes]:
-    """A digest of the prompt up to and including each step tag."""
-    digests: list[bytes] = []
-    running = hashlib.blake2b(digest_size=16)
-    start = 0
-    for end, token in enumerate(ids, start=1):
-        if token == tag:
-            running.update(np.asarray(ids[start:end], dtype=np.int32).tobytes())
-            digests.append(running.copy().digest())
-            start = end
-    return digests
+def _beginnings(layout: Layout) -> list[bytes]:
+    """A digest of the prompt up to and including each mark."""
+    starts = [0, *(mark + 1 for mark in layout.marks)]
+    pieces = (
+        np.asarray(layout.token_ids[start : mark + 1], dtype=np.int32).tobytes()
+        for start, mark in zip(starts, layout.marks, strict=False)  # the last start follows the last mark
+    )
+    return beginnings(pieces)

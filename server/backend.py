@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from mcts.budget import Clock
-from mcts.ports import AnswerReader, Engine, RewardModel, Sampling, Tokenizer
+from mcts.ports import AnswerReader, Engine, Sampling, Tokenizer
+from mcts.reward_ports import AnyReward
 from server.settings import Settings
 
 
@@ -39,7 +40,7 @@ class Backend:
     engine: Engine
     tokenizer: Tokenizer
     answers: AnswerReader
-    rewards: Mapping[str, RewardModel] = field(default_factory=dict)
+    rewards: Mapping[str, AnyReward] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
     max_model_len: int = 4096
     vocab_size: int = 2**31

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
+from mcts.reward_ports import AnyReward, Sampler, WritingReward
 from server.metrics import Metrics
 
 
@@ -51,6 +52,33 @@ class CountedReward:
         """As the reward model's own."""
         with _open(self._gauge):
             return await self._reward.score(paths)
+
+
+class CountedJudge:
+    """A reward that writes and knows how many of its calls are open."""
+
+    def __init__(self, reward: WritingReward, metrics: Metrics) -> None:
+        self._reward, self._gauge = reward, metrics.reward_in_flight
+
+    @property
+    def top_logprobs(self) -> int:
+        """As the reward's own."""
+        return self._reward.top_logprobs
+
+    @property
+    def tokens_per_path(self) -> int:
+        """As the reward's own."""
+        return self._reward.tokens_per_path
+
+    async def judge(self, paths: Sequence[Path], sampler: Sampler) -> Sequence[PathScore]:
+        """As the reward's own."""
+        with _open(self._gauge):
+            return await self._reward.judge(paths, sampler)
+
+
+def counted_reward(reward: AnyReward, metrics: Metrics) -> AnyReward:
+    """A reward of either kind that knows how many of its calls are open."""
+    return CountedJudge(reward, metrics) if isinstance(reward, WritingReward) else CountedReward(reward, metrics)
 
 
 class JoinedRegistries(Collector):

@@ -27,12 +27,13 @@ def load_scripted(settings: Settings, report: Report) -> Backend:
     """The toy: adds up the numbers in the question, sometimes wrongly. For trying the API without a model."""
     from engine.scripted import ScriptedEngine
     from engine.scripted_judges import ScriptedReward
-    from reward.answers import StandardAnswers
-    from reward.registry import build_rewards
+    from server.rewards import make_answers, make_rewards
 
     report("the scripted engine, which only adds up the numbers of a question")
     if settings.model != Settings.model_fields["model"].default:
         raise StartupError("the scripted engine loads no model; drop --model, or name it with --served-model-name")
     engine = ScriptedEngine(latency=lambda _, __: SCRIPTED_SECONDS, token_seconds=SCRIPTED_SECONDS)
-    rewards = {**build_rewards(), "prm": ScriptedReward()}
-    return Backend(engine, engine.tokenizer, StandardAnswers(), rewards, max_model_len=settings.max_model_len or 8192)
+    rewards = make_rewards(settings, engine.tokenizer, ScriptedReward())
+    return Backend(
+        engine, engine.tokenizer, make_answers(settings), rewards, max_model_len=settings.max_model_len or 8192
+    )

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mcts.budget import Budget
 from mcts.errors import InvalidRequest
+from mcts.reward_ports import AnyReward, WritingReward
 from mcts.strategies import STRATEGIES, AbMctsOptions, SelfRefineOptions
 from server.backend import Backend
 from server.options import OWN_REWARD, POPULATIONS, SAMPLERS, TREES, build_options, needs_reward
@@ -38,7 +39,10 @@ Progress = bool | Literal["events"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one request is searched. ``reward`` and ``vote`` are None for strategies without them."""
+    """How one request is searched. ``reward`` and ``vote`` are None for strategies without them.
+
+    ``judging`` is how many tokens the reward may have written about each path; 0 for most rewards.
+    """
 
     strategy: str
     options: Any
@@ -46,12 +50,14 @@ class Plan:
     reward: str | None
     vote: str | None
     progress: Progress
+    judging: int = 0
 
     def most_tokens(self, max_tokens: int, n: int) -> int:
         """Upper bound on the tokens this search can generate when each path may have ``max_tokens``."""
         paths: int
         if isinstance(self.options, SelfRefineOptions | AbMctsOptions):
-            unbounded = self.options.most_tokens(self.budget.simulations or 1, max_tokens)
+            simulations = self.budget.simulations or 1
+            unbounded = self.options.most_tokens(simulations, max_tokens) + simulations * self.judging
             return unbounded if self.budget.tokens is None else min(unbounded, self.budget.tokens)
         if self.strategy in TREES:
             paths = (self.budget.simulations or 1) * (self.options.branch + 1)  # one more for a rollout of its own
@@ -64,7 +70,7 @@ class Plan:
             paths = getattr(self.options, "samples", n)
             if self.strategy == "cot_decoding":
                 paths = self.options.branch + 1  # one more for the token that ranks the others
-        unbounded = paths * max_tokens
+        unbounded = paths * (max_tokens + self.judging)
         return unbounded if self.budget.tokens is None else min(unbounded, self.budget.tokens)
 
 
@@ -101,6 +107,7 @@ def make_plan(asked: Search | None, preset: Preset, effort: str | None, settings
         search.get("reward"),
         vote,
         search.get("progress", True),
+        _judging(backend.rewards.get(search.get("reward", ""))),
     )
 
 
@@ -176,6 +183,10 @@ def _place(
     if name in Budget.__dataclass_fields__:
         return search["budget"], given.get("budget", {}), f"search.budget.{name}"
     return search, given, f"search.{name}"
+
+
+def _judging(reward: AnyReward | None) -> int:
+    return reward.tokens_per_path if isinstance(reward, WritingReward) else 0
 
 
 def _check_reward(search: Mapping[str, Any], rewards: Collection[str]) -> None:

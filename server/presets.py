@@ -55,6 +55,11 @@ PRESETS = (
         "Continues the likeliest first tokens; the answer the model is surest of wins.",
         {"strategy": "cot_decoding"},
     ),
+    Preset(
+        "best-of-n-judge",
+        "Samples answers; the one that the model itself grades best wins.",
+        {"strategy": "best_of_n", "reward": "judge"},
+    ),
     Preset("uct", "Tree search over steps.", {"strategy": "uct"}),
     Preset("uct-mini-32", "Tree search over mini-steps of 32 tokens.", {"strategy": "uct", "step": {"tokens": 32}}),
     Preset("uct-mini-64", "Tree search over mini-steps of 64 tokens.", {"strategy": "uct", "step": {"tokens": 64}}),

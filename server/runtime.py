@@ -16,10 +16,10 @@ from dataclasses import replace
 from enum import StrEnum
 
 from mcts.errors import NotReady, StartupError
-from mcts.ports import RewardModel
+from mcts.reward_ports import AnyReward
 from server.admission import Admission
 from server.backend import Backend, Loader, Report
-from server.counted import CountedEngine, CountedReward
+from server.counted import CountedEngine, counted_reward
 from server.metrics import Metrics
 from server.presets import Preset, served_presets
 from server.settings import Settings
@@ -129,7 +129,7 @@ class Runtime:
             self.settled.set()
 
     def _adopt(self, backend: Backend) -> None:
-        rewards = {name: CountedReward(reward, self.metrics) for name, reward in backend.rewards.items()}
+        rewards = {name: counted_reward(reward, self.metrics) for name, reward in backend.rewards.items()}
         self._backend = replace(backend, engine=CountedEngine(backend.engine, self.metrics), rewards=rewards)
         self._presets = served_presets(rewards)
         self._check_defaults(rewards)
@@ -137,7 +137,7 @@ class Runtime:
             self.phase = Phase.READY
             self.metrics.ready.set(1)
 
-    def _check_defaults(self, rewards: Mapping[str, RewardModel]) -> None:
+    def _check_defaults(self, rewards: Mapping[str, AnyReward]) -> None:
         default = self.settings.default_preset
         if default not in self._presets:
             raise StartupError(f"default_preset {default!r} is not one of: {', '.join(self._presets)}")

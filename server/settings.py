@@ -53,6 +53,7 @@ def _pairs(value: object) -> object:
 
 
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 Pairs = Annotated[dict[str, Any], BeforeValidator(_pairs)]
 
 
@@ -113,6 +114,59 @@ class Settings(BaseModel):
         "",
         f"The process reward model, or 'none'. Default: {BUNDLED_REWARD_MODEL} with the bundled model, else none.",
         "PATH",
+    )
+
+    reward_convention: str = _field(
+        MODEL,
+        "",
+        "How the reward model is asked: qwen-math, math-shepherd, rlhflow-mistral, rlhflow-deepseek, skywork-o1, or "
+        "generative (any chat model, Yes or No per step). Default: known by its architecture or name.",
+        "NAME",
+    )
+    reward_aggregate: Literal["last", "min", "product", "mean"] | None = _field(
+        MODEL,
+        None,
+        "How step rewards become the path's reward: last, min, product or mean. "
+        "Default: as published for the reward model.",
+        "RULE",
+    )
+
+    reward_function: Pairs = _field(
+        MODEL,
+        {},
+        "A reward of your own: an async or plain Python function of question and answer that gives 0 to 1. Repeatable.",
+        "NAME=PACKAGE.MODULE:FUNCTION",
+    )
+    reward_json_schema: str = _field(
+        MODEL, "", "JSON Schema file; makes the reward json_schema: 1 for answers that it accepts.", "PATH"
+    )
+    reward_mix: Pairs = _field(
+        MODEL,
+        {},
+        "A reward made of others by weights, such as mine=prm*0.7+confidence*0.3. Repeatable.",
+        "NAME=REWARD*WEIGHT+...",
+    )
+    judge_votes: int = _field(
+        MODEL, 1, "Verdicts per answer of the reward judge. Higher is steadier and dearer.", "N", ge=1, le=16
+    )
+    judge_max_tokens: int = _field(
+        MODEL, 512, "Longest verdict of the judge. Higher lets it reason longer.", "TOKENS", ge=16, le=32_768
+    )
+
+    answer_rules: Names = _field(
+        MODEL,
+        (),
+        "How final answers are found, in order: boxed, tag, hashes, phrase, number, json, pattern; or none for free "
+        "text. Repeatable, or with commas. Default: boxed, tag, hashes, phrase.",
+        "RULE",
+    )
+    answer_json_field: str = _field(MODEL, "answer", "Field that the answer rule json reads.", "NAME", min_length=1)
+    answer_pattern: str = _field(
+        MODEL,
+        "",
+        "Regular expression of the answer rule pattern: its last match, the first group where it has one. Tried first "
+        "unless answer_rules says otherwise.",
+        "REGEX",
     )
 
     engine: Literal["vllm", "scripted"] = _field(

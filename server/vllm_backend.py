@@ -13,10 +13,12 @@ from engine.settings import EngineSettings
 from engine.vllm_engine import VllmEngine
 from mcts.errors import StartupError
 from mcts.ports import Sampling
-from reward.answers import StandardAnswers
-from reward.conventions import convention_for
-from reward.registry import ProcessModel, build_rewards
+from reward.conventions import LabelConvention, TagConvention
+from reward.families import family_for
+from reward.labels import EngineLabels
+from reward.registry import ProcessModel
 from server.backend import Backend, Report
+from server.rewards import make_answers, make_rewards
 from server.settings import BUNDLED_MODEL, Settings, bundled
 
 _log = logging.getLogger(__name__)
@@ -31,10 +33,8 @@ def check_models(settings: Settings) -> None:
     try:
         check_runner(read_card(settings.model), "generate")
         if path := settings.reward_model_path:
-            card = read_card(path)
-            check_runner(card, "pooling")
-            if card.local:
-                convention_for(card.architecture)
+            family = _family(settings, path)
+            check_runner(read_card(path), "generate" if isinstance(family, LabelConvention) else "pooling")
     except StartupError as error:
         hint = " Make the bundled models with: make train" if settings.model == bundled(BUNDLED_MODEL) else ""
         raise StartupError(f"{error}{hint}") from None
@@ -51,23 +51,25 @@ async def load_vllm(settings: Settings, report: Report) -> Backend:
     names = {"generation": settings.model_name, "reward": Path(settings.reward_model_path or "").name}
     await pair.start(lambda engine, phase: report(f"{names[engine]}: {phase}"))
     try:
-        return _backend(pair)
+        return _backend(pair, settings)
     except BaseException:
         await pair.close()
         raise
 
 
-def _backend(pair: EnginePair) -> Backend:
+def _backend(pair: EnginePair, settings: Settings) -> Backend:
     writer, scorer = pair.generation, pair.reward
     process = None
     if scorer:
-        process = ProcessModel(scorer, scorer.tokenizer, scorer.info.architecture)
+        reader = scorer if isinstance(scorer, PoolingEngine) else EngineLabels(scorer)
+        family = _family(settings, scorer.info.model, scorer.info.architecture)
+        process = ProcessModel(reader, scorer.tokenizer, family, settings.reward_aggregate or "")
         _warn_of_short_reading(writer, scorer)
     return Backend(
         engine=writer,
         tokenizer=writer.tokenizer,
-        answers=StandardAnswers(),
-        rewards=build_rewards(process),
+        answers=make_answers(settings),
+        rewards=make_rewards(settings, writer.tokenizer, process.reward() if process else None),
         sampling=_recommended(writer),
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
@@ -115,7 +117,7 @@ def _recommended(writer: VllmEngine) -> Sampling:
     return Sampling(**{name: told[name] for name in known if told.get(name) is not None})
 
 
-def _warn_of_short_reading(writer: VllmEngine, scorer: PoolingEngine) -> None:
+def _warn_of_short_reading(writer: VllmEngine, scorer: PoolingEngine | VllmEngine) -> None:
     """A path that the reward model cannot read fails its search, so the operator should know early."""
     writes, reads = writer.info.max_model_len, scorer.info.max_model_len
     if reads < writes:
@@ -126,6 +128,11 @@ def _pair(settings: Settings) -> EnginePair:
     path = settings.reward_model_path
     if path is None:
         return make_engines(writer_settings(settings))
-    architecture = read_card(path).architecture or "Qwen2ForProcessRewardModel"  # of a hub name it is known later
-    tag = convention_for(architecture).step_tag
+    family = _family(settings, path)
+    tag = family.tag if isinstance(family, TagConvention) else None
     return make_engines(writer_settings(settings), scorer_settings(settings, path), tag)
+
+
+def _family(settings: Settings, path: str, architecture: str = "") -> TagConvention | LabelConvention:
+    """The reward model's family. Of a hub model only the name is known before it is loaded."""
+    return family_for(path, architecture or read_card(path).architecture, settings.reward_convention)

@@ -89,7 +89,9 @@ class _Common(Request):
 
 class _Scored(_Common):
     reward: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = Field(
-        None, description="What a path is worth: confidence (token probabilities) or prm (a process reward model).",
+        None,
+        description="What a path is worth: confidence (token probabilities), prm (a process reward model), judge "
+        "(the model grades its answers), or another reward that this server has; see docs/rewards.md.",
         examples=["prm", "confidence"],
     )  # fmt: skip
 

@@ -60,6 +60,14 @@ def test_template_that_refuses_is_the_clients_fault(tokenizer: HFTokenizer) -> N
     assert caught.value.param == "messages"
 
 
+def test_closed_chat_begins_no_further_turn(tokenizer: HFTokenizer) -> None:
+    """What an outcome reward model reads ends with the answer's own end of turn."""
+    chat = [USER, Message("assistant", "Yes.")]
+    text = tokenizer.decode(tokenizer.render(chat, closed=True))
+    assert text.rstrip("\n").endswith("<|im_start|>assistant\nYes.<|im_end|>")
+    assert tokenizer.decode(tokenizer.render(chat)) == text + "<|im_start|>assistant\n"
+
+
 def test_chats_that_cannot_be_rendered_are_refused(tokenizer: HFTokenizer) -> None:
     """No messages, or a user's turn to be continued."""
     with pytest.raises(InvalidRequest, match="at least one"):

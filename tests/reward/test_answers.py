@@ -13,7 +13,7 @@ from mcts.errors import StartupError
 from reward.answers import StandardAnswers
 from reward.arithmetic import evaluate
 from reward.equivalence import key
-from reward.extraction import RULES, extract
+from reward.extraction import RULES, extract, json_field
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,73 @@ def test_last_number_only_where_configured() -> None:
     text = "In 1984 there were 1,234.5 of them"
     assert StandardAnswers().extract(text) is None
     assert StandardAnswers(rules=("boxed", "number")).extract(text) == "1234.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('{"answer": "42"}', "42"),
+        ('{"why": "x", "answer" : 4.50}', "4.5"),
+        ('```json\n{"answer": [1, 2]}\n```', "[1,2]"),
+        ('{"answer": {"x": "四 🙂"}}', '{"x":"四 🙂"}'),
+        ('{"answer": true}', "true"),
+        ('{"answer": 1} and then {"answer": 2}', "2"),
+        ('{"answer": 3} then broken {"answer": [1, ', "3"),
+        ('{"answer": "cut off later", "why": "beca', "cut off later"),
+        ('{"answer": null}', None),
+        ('{"the answer": 1, "answers": 2}', None),
+        ('{"answer": ' + "[" * 900, None),
+        ("answer: 3", None),
+        ("", None),
+    ],
+)
+def test_json_fields(text: str, answer: str | None) -> None:
+    """The last field of that name whose value is JSON, as it is written there."""
+    assert StandardAnswers(rules=("json",)).extract(text) == answer
+
+
+def test_json_field_can_have_any_name() -> None:
+    """The settings name it; it is a text, not an expression."""
+    reader = StandardAnswers(rules=("json",), json_name='结果 (a.b"c)')
+    assert reader.extract('{"结果 (a.b\\"c)": 7, "answer": 8}') == "7"
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "answer"),
+    [
+        (r"RESULT=\S+", "RESULT=1 RESULT=2 end", "RESULT=2"),
+        (r"RESULT=(\S+)", "RESULT=1 RESULT=2 end", "2"),
+        (r"(?:a|b)=(?P<value>\d+)", "a=1 b=23", "23"),
+        (r"结果是(.+?)。", "结果是四。", "四"),
+        (r"x(\d)?", "x", None),
+        (r"RESULT", "nothing", None),
+    ],
+)
+def test_patterns_of_the_operator(expression: str, text: str, answer: str | None) -> None:
+    """The last match; its first group where it has one."""
+    assert StandardAnswers(rules=("pattern",), expression=expression).extract(text) == answer
+
+
+def test_wrong_and_missing_patterns_stop_the_start() -> None:
+    """An expression that is none, and a rule without its expression."""
+    with pytest.raises(StartupError, match=r"'\(' is no regular expression"):
+        StandardAnswers(rules=("pattern",), expression="(")
+    with pytest.raises(StartupError, match="'pattern' needs answer_pattern"):
+        StandardAnswers(rules=("pattern",))
+
+
+def test_pattern_that_backtracks_forever_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """(a|aa)+ on many a's would take longer than the universe: the event loop is free again after 0.1 s."""
+    reader = StandardAnswers(rules=("pattern", "phrase"), expression=r"(?:a|aa)+\d{9}")
+    start = time.perf_counter()
+    assert reader.extract("a" * 5_000 + " the answer is 3") == "3"
+    assert time.perf_counter() - start < 2.0
+    assert "given up" in caplog.text
+
+
+def test_without_rules_every_text_is_free() -> None:
+    """Then the best-valued path wins instead of a vote."""
+    assert StandardAnswers(rules=()).extract(r"\boxed{4}") is None
 
 
 def test_unknown_rule_is_refused_with_the_list() -> None:
@@ -113,20 +180,36 @@ def test_arithmetic_refuses_what_is_none(text: str) -> None:
 @given(st.text(max_size=300))
 async def test_any_text_is_read_without_an_error(text: str) -> None:
     """Extraction, keys and grouping hold for whatever a model may write."""
-    reader = StandardAnswers(rules=tuple(RULES))
+    reader = StandardAnswers(rules=(*RULES, "json"))
     answer = reader.extract(text)
     assert answer is None or answer.strip() == answer != ""
     assert await reader.group([text, text]) == [0, 0]
 
 
 @pytest.mark.parametrize(
-    "unit", ["\\boxed{", "{", "}", "\\", "<answer>", "####", "answer: ", "1,", "\\frac", "((", "1.", " "]
+    "unit",
+    [
+        "\\boxed{",
+        "{",
+        "}",
+        "\\",
+        "<answer>",
+        "####",
+        "answer: ",
+        '"answer":',
+        '"answer":[',
+        "1,",
+        "\\frac",
+        "((",
+        "1.",
+        " ",
+    ],
 )
 def test_hostile_repetition_costs_no_more_than_its_length(unit: str) -> None:
     """A megabyte of one mark is read in well under a second."""
     text = unit * (1_000_000 // len(unit))
     start = time.perf_counter()
-    for rule in RULES.values():
+    for rule in (*RULES.values(), json_field("answer")):
         rule(text[-200_000:])
     extract(text, tuple(RULES))
     key(text)

@@ -12,7 +12,17 @@ from hypothesis.extra.numpy import arrays
 
 from mcts.errors import RewardCallFailed
 from mcts.ports import NO_TOKEN, Finish, FloatArray, Path, Prompt, Step
-from reward.confidence import MEASURES, ConfidenceReward, entropy, marco_o1, mean_logprob, tail, window
+from reward.confidence import (
+    MEASURES,
+    ConfidenceReward,
+    entropy,
+    marco_o1,
+    mean_logprob,
+    mean_probability,
+    tail,
+    window,
+    worst_windows,
+)
 
 PROMPT = Prompt(token_ids=(1,))
 
@@ -114,6 +124,49 @@ def test_other_measures_by_hand() -> None:
     certain, uniform = logs(1, 0, 0, 0, 0)[None], logs(0.2, 0.2, 0.2, 0.2, 0.2)[None]
     assert entropy(logs(1.0), certain) == pytest.approx(1.0)
     assert entropy(logs(0.2), uniform) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_mean_probability_by_hand() -> None:
+    """(0.4 + 0.1) / 2 = 0.25: above the geometric mean 0.2, which one improbable token pulls down further."""
+    assert mean_probability(TORN.logprobs, TORN.top_logprobs) == pytest.approx(0.25, rel=1e-5)
+
+
+def test_entropy_by_hand() -> None:
+    """Shares (1/2, 1/4, 1/4) have 1.5 ln 2 = 1.0397 nats: 1 − 1.0397 / ln 5 = 0.3540; also where they sum to 0.8."""
+    whole, part = logs(0.5, 0.25, 0.25, 0, 0), logs(0.4, 0.2, 0.2, 0, 0)
+    expected = 1 - 1.5 * math.log(2) / math.log(5)
+    assert expected == pytest.approx(0.3540, abs=1e-4)
+    assert entropy(logs(0.5), whole[None]) == pytest.approx(expected, rel=1e-5)
+    assert entropy(logs(0.4), part[None]) == pytest.approx(expected, rel=1e-5)
+    two = np.stack([whole, logs(1, 0, 0, 0, 0)])
+    assert entropy(logs(0.5, 1), two) == pytest.approx((expected + 1) / 2, rel=1e-5)
+
+
+def test_worst_windows_by_hand() -> None:
+    """36 doubtful tokens (c = 0.5) before 64 sure ones: 37 windows, the lowest tenth are 4.
+
+    They hold 36, 35, 34 and 33 doubtful tokens, 34.5 in the mean: 1 − 0.5 · 34.5 / 64 = 0.73046875.
+    """
+    top = np.stack([logs(0.4, 0.4, 0, 0, 0)] * 36 + [logs(1, 0, 0, 0, 0)] * 64)
+    assert worst_windows(top[:, 0], top) == pytest.approx(0.73046875, rel=1e-6)
+    assert window(top[:, 0], top) == pytest.approx(1 - 0.5 * 36 / 64, rel=1e-6)
+    assert worst_windows(top[:3, 0], top[:3]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURES if not name.startswith("mean_")])
+async def test_alternatives_without_probability_are_refused(name: str) -> None:
+    """Five impossible tokens leave nothing to divide by: an error, not a value."""
+    path = Path(PROMPT, (step([0.5], [[0, 0, 0, 0, 0]]),))
+    with pytest.raises(RewardCallFailed, match="not numbers"):
+        await ConfidenceReward(MEASURES[name]).score([path])
+
+
+async def test_impossible_token_is_worth_nothing() -> None:
+    """A token of probability 0 (-inf) beside real alternatives: c = 0, geometric mean 0."""
+    path = Path(PROMPT, (step([0.0], [[0.5, 0.2, 0.1, 0.1, 0.1]]),))
+    for name in ("confidence", "mean_logprob", "mean_probability"):
+        (score,) = await ConfidenceReward(MEASURES[name]).score([path])
+        assert score.value == 0.0
 
 
 def test_tail_and_window_see_64_tokens() -> None:

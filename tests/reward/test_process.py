@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcts.errors import InvalidRequest, RewardCallFailed, StartupError, StepMismatch
-from mcts.ports import FloatArray, Message, Path, Prompt, Step
-from reward.conventions import AGGREGATES, QWEN_MATH, convention_for
+from mcts.ports import Message, Prompt
+from reward.conventions import AGGREGATES
+from reward.families import QWEN_MATH
 from reward.process import ProcessReward
 from reward.registry import ProcessModel, build_rewards, pick_reward
-
-TAG = 9999
-QUESTION = Prompt(token_ids=(1,), messages=(Message("user", "What is 1 + 1?"),))
-
-
-class CharacterTokenizer:
-    """One token per character, one for the step tag; the template writes ``role:content|``."""
-
-    def encode(self, text: str) -> list[int]:
-        """A token per character."""
-        return [token for part in text.split("<extra_0>") for token in [*map(ord, part), TAG]][:-1]
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """A character per token."""
-        return "".join("<extra_0>" if token == TAG else chr(token) for token in token_ids)
-
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
-        """Every turn, the last one open when it is to be continued."""
-        text = "".join(f"{message.role}:{message.content}|" for message in messages)
-        return self.encode(text[:-1] if continue_final else text)
-
-
-class LogitEngine:
-    """A pooling engine whose logits are chosen: softmax of each row, in order of the prompt's step tags."""
-
-    def __init__(self, *logits: tuple[float, float]) -> None:
-        self.logits = np.asarray(logits, dtype=np.float32).reshape(-1, 2)
-        self.asked: list[str] = []
-
-    async def classify(self, prompts: Sequence[Sequence[int]]) -> list[FloatArray]:
-        """The first rows, as many as a prompt has tags."""
-        self.asked += [CharacterTokenizer().decode(prompt) for prompt in prompts]
-        weights = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        rows = weights / weights.sum(axis=1, keepdims=True)
-        return [rows[: list(prompt).count(TAG)] for prompt in prompts]
-
-
-def path(text: str, prompt: Prompt = QUESTION) -> Path:
-    """A path of one step with this text."""
-    empty = np.zeros(0, dtype=np.float32)
-    none = np.zeros((0, 0))
-    return Path(prompt, (Step((1,), text, empty, none.astype(np.int32), none.astype(np.float32), None),))
+from tests.reward.fakes import CharacterTokenizer, LogitEngine, path
 
 
 def reward(engine: LogitEngine, aggregate: str = "") -> ProcessReward:
@@ -181,12 +139,6 @@ async def test_all_paths_go_to_the_engine_in_one_call_and_come_back_in_order() -
     assert [score.value for score in scores] == pytest.approx([0.75, 0.5, 0.75, 0.0])
 
 
-def test_unknown_architecture_lists_what_is_supported() -> None:
-    """A model without a convention is refused at start."""
-    with pytest.raises(StartupError, match=r"'LlamaForCausalLM'.*Qwen2ForProcessRewardModel \(Qwen2.5-Math-PRM\)"):
-        convention_for("LlamaForCausalLM")
-
-
 def test_tokenizer_without_the_tag_is_refused() -> None:
     """A tokenizer that spells the tag in pieces cannot serve this family."""
 
@@ -221,6 +173,6 @@ def test_registry_offers_prm_only_when_loaded() -> None:
     with pytest.raises(InvalidRequest, match=r"Unknown reward 'magic'.*confidence") as caught:
         pick_reward(rewards, "magic")
     assert caught.value.param == "search.reward"
-    model = ProcessModel(LogitEngine(), CharacterTokenizer(), "Qwen2ForProcessRewardModel")
+    model = ProcessModel(LogitEngine(), CharacterTokenizer(), QWEN_MATH)
     assert isinstance(pick_reward(build_rewards(model), "prm"), ProcessReward)
     assert pick_reward(rewards, "confidence").top_logprobs == 5

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from engine.scripted import ScriptedEngine
 from engine.scripted_judges import ScriptedReward
 from mcts.ports import RewardModel
+from mcts.reward_ports import AnyReward
 from reward.answers import StandardAnswers
 from reward.registry import build_rewards
 from server.app import create_app
@@ -80,7 +81,8 @@ def _parsed(block: str) -> Any:
 
 def backend(engine: ScriptedEngine, reward: RewardModel | None = None, **changes: Any) -> Backend:
     """What searches run on. The process reward believes the right answer of the default script more."""
-    rewards: dict[str, RewardModel] = {**build_rewards(), "prm": reward or ScriptedReward(worth=lambda _: 0.5)}
+    own = build_rewards(None, engine.tokenizer)
+    rewards: dict[str, AnyReward] = {**own, "prm": reward or ScriptedReward(worth=lambda _: 0.5)}
     if "rewards" in changes:
         rewards = changes.pop("rewards")
     return Backend(engine, engine.tokenizer, StandardAnswers(), rewards, **{"max_model_len": 4096, **changes})

@@ -1,0 +1,79 @@
+"""The rewards of one server: what its models can give, and what the operator adds; and how it reads final answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mcts.errors import StartupError
+from mcts.ports import RewardModel, Tokenizer
+from mcts.reward_ports import AnyReward
+from reward.answers import StandardAnswers
+from reward.extraction import DEFAULT_RULES
+from reward.plugins import load_function
+from reward.registry import PROCESS_REWARD, JudgeSettings, add_reward, build_rewards, combine
+from reward.rules import RuleReward, json_schema_rule
+from server.settings import Settings
+
+
+def make_rewards(settings: Settings, tokenizer: Tokenizer, process: RewardModel | None) -> dict[str, AnyReward]:
+    """Every reward that this server can give, by name.
+
+    Args:
+        settings: What the operator adds.
+        tokenizer: The generating engine's.
+        process: The reward behind ``prm``; None where none is loaded.
+
+    Raises:
+        StartupError: A function, the schema or a mixture cannot be used; the message says which and why.
+    """
+    rewards = build_rewards(None, tokenizer, JudgeSettings(settings.judge_votes, settings.judge_max_tokens))
+    if process is not None:
+        rewards[PROCESS_REWARD] = process
+    if settings.reward_json_schema:
+        add_reward(rewards, "json_schema", RuleReward(json_schema_rule(_schema(settings.reward_json_schema))))
+    for name, target in settings.reward_function.items():
+        add_reward(rewards, name, load_function(name, str(target)))
+    for name, mixture in settings.reward_mix.items():
+        add_reward(rewards, name, combine(rewards, name, read_weights(name, mixture)))
+    return rewards
+
+
+def make_answers(settings: Settings) -> StandardAnswers:
+    """What reads final answers. Where the settings give a pattern and no rules, it is tried first.
+
+    Raises:
+        StartupError: A rule is unknown, or the pattern is wrong.
+    """
+    rules = settings.answer_rules or (*(("pattern",) if settings.answer_pattern else ()), *DEFAULT_RULES)
+    return StandardAnswers(() if rules == ("none",) else rules, settings.answer_json_field, settings.answer_pattern)
+
+
+def read_weights(name: str, mixture: Any) -> dict[str, float]:
+    """Weights by reward, from ``prm*0.7+confidence*0.3`` or from a mapping of a settings file.
+
+    Raises:
+        StartupError: It is neither, or a weight is no number.
+    """
+    if isinstance(mixture, Mapping):
+        pairs = [(str(part), weight) for part, weight in mixture.items()]
+    else:
+        terms = [term.partition("*") for term in str(mixture).split("+")]
+        pairs = [(part.strip(), weight if times else "1") for part, times, weight in terms]
+    try:
+        weights = {part: float(weight) for part, weight in pairs}
+    except (TypeError, ValueError):
+        weights = {}
+    if len(weights) < len(pairs) or not weights or not all(map(math.isfinite, weights.values())):
+        raise StartupError(f"The reward {name!r} must be weights such as prm*0.7+confidence*0.3, each reward once.")
+    return weights
+
+
+def _schema(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StartupError(f"reward_json_schema: {path!r} cannot be read as JSON: {error}") from None
