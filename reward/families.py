@@ -22,6 +22,9 @@ SHEPHERD_BOS = "<s>"
 SHEPHERD_STEPS = re.compile(r"(?<!\w)ки(?=\n|$)|\n\n")
 """Models of the Math-Shepherd family end their steps with " ки"; every other model with a blank line."""
 
+WHOLE = re.compile(r"(?!)")
+"""Never matches: the whole answer is one step."""
+
 SKYWORK_BOS = "<|endoftext|>"
 
 
@@ -127,6 +130,16 @@ RLHFLOW_DEEPSEEK = LabelConvention(
 )
 """The same, steps between blank lines."""
 
+RLHFLOW_ORM = LabelConvention(
+    name="rlhflow-orm",
+    models=("orm-mistral-data", "orm-deepseek-data"),
+    aggregate="last",
+    separator=WHOLE,
+    labels=("+", "-"),
+    ask=_rlhflow,
+)
+"""RLHFlow's outcome reward models (``math-rm/orm_evaluate.py``): the same chat with the whole answer in one turn."""
+
 GENERATIVE = LabelConvention(name="generative", models=(), aggregate="mean", labels=("Yes", "No"), ask=ask_about_step)
 """Any chat model as a judge of steps, after GenPRM (2504.00891): P(Yes) / (P(Yes) + P(No)). Ours asks for the verdict
 at once, without a written analysis before it. Never guessed from a name: the settings must ask for it."""
@@ -136,6 +149,7 @@ FAMILIES: tuple[TagConvention | LabelConvention, ...] = (
     MATH_SHEPHERD,
     RLHFLOW_MISTRAL,
     RLHFLOW_DEEPSEEK,
+    RLHFLOW_ORM,
     SKYWORK_O1,
     GENERATIVE,
 )

@@ -42,6 +42,21 @@ def make_rewards(settings: Settings, tokenizer: Tokenizer, process: RewardModel 
     return rewards
 
 
+def check_rewards(settings: Settings) -> None:
+    """Looks at all that needs no model, before models are loaded.
+
+    Raises:
+        StartupError: A function, the schema, a mixture or the way answers are found cannot be used.
+    """
+    make_answers(settings)
+    if settings.reward_json_schema:
+        json_schema_rule(_schema(settings.reward_json_schema))
+    for name, target in settings.reward_function.items():
+        load_function(name, str(target))
+    for name, mixture in settings.reward_mix.items():
+        read_weights(name, mixture)
+
+
 def make_answers(settings: Settings) -> StandardAnswers:
     """What reads final answers. Where the settings give a pattern and no rules, it is tried first.
 

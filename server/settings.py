@@ -119,7 +119,8 @@ class Settings(BaseModel):
     reward_convention: str = _field(
         MODEL,
         "",
-        "How the reward model is asked: qwen-math, math-shepherd, rlhflow-mistral, rlhflow-deepseek, skywork-o1, or "
+        "How the reward model is asked: qwen-math, math-shepherd, rlhflow-mistral, rlhflow-deepseek, "
+        "rlhflow-orm, skywork-o1, or "
         "generative (any chat model, Yes or No per step). Default: known by its architecture or name.",
         "NAME",
     )

@@ -16,6 +16,7 @@ from server.cli.flags import add_flags, given_flags
 from server.configuration import load_settings
 from server.logs import configure_logging
 from server.process import listen, run
+from server.rewards import check_rewards
 from server.vllm_backend import check_models
 
 EXIT_NOT_STARTED = 1
@@ -41,6 +42,7 @@ def serve(parsed: argparse.Namespace) -> int:
         StartupError: Settings that cannot work.
     """
     settings = load_settings(given_flags(parsed), os.environ, parsed.config)
+    check_rewards(settings)
     if settings.engine == "vllm":
         check_models(settings)
     console = Console(stderr=True, highlight=False)

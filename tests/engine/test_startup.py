@@ -115,6 +115,27 @@ async def test_engine_that_is_not_started_says_so(tiny_models: tuple[Path, Path]
     await pair.close()
 
 
+def test_causal_reward_models_run_as_generating_engines(tiny_models: tuple[Path, Path]) -> None:
+    """Without a step tag the reward model is a language model; a classifier cannot be one, nor the other way round."""
+    lm, prm = (EngineSettings(str(folder)) for folder in tiny_models)
+    pair = make_engines(lm, lm, step_tag=None)
+    assert isinstance(pair.reward, VllmEngine)
+    assert not pair.healthy
+    with pytest.raises(StartupError, match="it scores text and generates none"):
+        make_engines(lm, prm, step_tag=None)
+    with pytest.raises(StartupError, match="it generates text and is no reward model"):
+        make_engines(lm, lm)
+
+
+@pytest.mark.parametrize("tag", ["\n", "<extra_0>"])
+def test_step_tags_are_single_tokens(tiny_models: tuple[Path, Path], tag: str) -> None:
+    """Ordinary tokens such as a line end can be tags as well as special ones; a longer text cannot."""
+    _, prm = (EngineSettings(str(folder)) for folder in tiny_models)
+    assert PoolingEngine(prm, tag).healthy is False
+    with pytest.raises(StartupError, match="has no token"):
+        PoolingEngine(prm, f"{tag}{tag}x")
+
+
 @pytest.mark.vllm
 async def test_failures_inside_the_engine_are_one_line(
     tiny_models: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]

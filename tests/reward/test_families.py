@@ -19,6 +19,7 @@ from reward.families import (
     QWEN_MATH,
     RLHFLOW_DEEPSEEK,
     RLHFLOW_MISTRAL,
+    RLHFLOW_ORM,
     SKYWORK_O1,
     family_for,
 )
@@ -125,6 +126,14 @@ async def test_rlhflow_mistral_splits_as_its_generator_writes() -> None:
     assert reader.asked[1] == "user:What is 1 + 1? One.|assistant:+|user:Two.|assistant:"
 
 
+async def test_rlhflows_outcome_model_judges_the_whole_answer() -> None:
+    """One user turn of question and answer, blank lines and all; (ln 3, 0) is 3/4."""
+    reader = LabelLogits(CharacterTokenizer(), lambda _: (LN3, 0))
+    (score,) = await labelled(reader, RLHFLOW_ORM).score([path("One.\n\nTwo.\n\n")])
+    assert reader.asked == ["user:What is 1 + 1? One.\n\nTwo.|assistant:"]
+    assert (score.value, score.steps) == (pytest.approx(0.75), pytest.approx((0.75,)))
+
+
 # Skywork
 
 
@@ -184,12 +193,16 @@ def test_published_aggregates() -> None:
         "math-shepherd": "min",
         "rlhflow-mistral": "mean",
         "rlhflow-deepseek": "mean",
+        "rlhflow-orm": "last",
         "skywork-o1": "last",
         "generative": "mean",
     }
 
 
-@pytest.mark.parametrize("family", LABELLED, ids=lambda family: family.name)
+STEPWISE = [family for family in LABELLED if family is not RLHFLOW_ORM]
+
+
+@pytest.mark.parametrize("family", STEPWISE, ids=lambda family: family.name)
 @pytest.mark.parametrize(("rule", "value"), [("last", 0.25), ("min", 0.25), ("product", 0.1875), ("mean", 0.5)])
 async def test_every_aggregate_can_be_chosen(family: LabelConvention, rule: str, value: float) -> None:
     """Of the scores 3/4 and 1/4."""
@@ -208,7 +221,8 @@ async def test_any_text_is_scored(family: LabelConvention, text: str) -> None:
         reader = LabelLogits(PieceTokenizer(), lambda _: (LN3, 0))
     (score,) = await labelled(reader, family).score([path(text)])
     assert score.steps == pytest.approx([0.75] * len(score.steps))
-    assert len(score.steps) == len([part for part in text.split("\n\n") if part])
+    parts = len([part for part in text.split("\n\n") if part])
+    assert len(score.steps) == (1 if family is RLHFLOW_ORM else parts)
 
 
 @pytest.mark.parametrize("family", LABELLED, ids=lambda family: family.name)
@@ -283,6 +297,7 @@ async def test_impossible_label_is_a_sure_score() -> None:
         ("peiyi9979/math-shepherd-mistral-7b-prm", "MistralForCausalLM", MATH_SHEPHERD),
         ("/models/Llama3.1-8B-PRM-Mistral-Data", "LlamaForCausalLM", RLHFLOW_MISTRAL),
         ("RLHFlow/Llama3.1-8B-PRM-Deepseek-Data", "", RLHFLOW_DEEPSEEK),
+        ("RLHFlow/Llama3.1-8B-ORM-Mistral-Data", "LlamaForCausalLM", RLHFLOW_ORM),
         ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "", SKYWORK_O1),
         ("/models/mine", "Qwen2ForPrmModel", SKYWORK_O1),
     ],

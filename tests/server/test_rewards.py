@@ -18,7 +18,8 @@ from reward.registry import pick_reward
 from server.loading import load_scripted
 from server.plans import make_plan
 from server.presets import PRESETS, served_presets
-from server.rewards import make_answers, make_rewards, read_weights
+from server.rewards import check_rewards, make_answers, make_rewards, read_weights
+from server.vllm_backend import check_models
 from tests.server.service import backend, serving, settings
 
 BEST_OF_N = next(preset for preset in PRESETS if preset.name == "best-of-n-judge")
@@ -90,6 +91,38 @@ def test_what_cannot_work_stops_the_start(changes: dict[str, Any], message: str)
     """Found out before the first request, with the name of what is wrong."""
     with pytest.raises(StartupError, match=message):
         rewards(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reward_mix": {"mine": "prm*x"}},
+        {"reward_function": {"mine": "own_rewards:wrong"}},
+        {"reward_json_schema": "/no/such/file"},
+        {"answer_pattern": "("},
+    ],
+)
+def test_what_needs_no_model_is_looked_at_before_models_load(changes: dict[str, Any]) -> None:
+    """Nobody waits for weights to be told of a misspelt name."""
+    with pytest.raises(StartupError):
+        check_rewards(settings(**changes))
+    check_rewards(settings(reward_mix={"mine": "prm*2"}, reward_function={"right": "own_rewards:right"}))
+
+
+def test_reward_models_are_checked_by_their_convention(tiny_models: tuple[Path, Path]) -> None:
+    """A language model is a reward model where the settings say how it is asked, and refused where nobody does."""
+    lm, prm = map(str, tiny_models)
+    check_models(settings(model=lm, reward_model=prm))
+    check_models(settings(model=lm, reward_model=lm, reward_convention="generative"))
+    check_models(settings(model=lm, reward_model="RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"))
+    with pytest.raises(StartupError, match=r"is not supported\. Supported: qwen-math"):
+        check_models(settings(model=lm, reward_model=lm))
+    with pytest.raises(StartupError, match="scores text and generates none"):
+        check_models(settings(model=lm, reward_model=prm, reward_convention="generative"))
+    with pytest.raises(StartupError, match="is no reward model"):
+        check_models(settings(model=lm, reward_model=lm, reward_convention="qwen-math"))
+    with pytest.raises(StartupError, match="'magic' is not supported"):
+        check_models(settings(model=lm, reward_model=prm, reward_convention="magic"))
 
 
 def test_functions_schema_and_mixtures_of_them(tmp_path: Path) -> None:
