@@ -133,6 +133,10 @@ def test_cut_particles_are_not_resampled():
     table = {"": ("A\n\n", "answer: 1"), "A\n\n": ("C\n\n",)}
     result = search(particle, dictated(table, {"AC": 1.0, "A": 0.5}), ParticleOptions(particles=4), max_tokens=2)
     assert {(c.answer, c.path.finished) for c in result.candidates} == {("1", True)}
+    # The step L M has two tokens, so it is cut at once, and worth most; B has one and can still end.
+    table = {"": ("L", "B\n\n"), "L": ("M\n\n",), "B\n\n": ("",)}
+    result = search(particle, dictated(table, {"LM": 1.0, "B": 0.5}), ParticleOptions(particles=4), max_tokens=2)
+    assert [(c.path.text, c.path.finished) for c in result.candidates] == [("B\n\n", True)] * 4
 
 
 def test_nothing_is_resampled_once_all_have_finished():
