@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcts.budget import Budget, StopReason
@@ -53,6 +53,7 @@ def test_systematic_resampling_by_hand(weights, count, offset, taken):
     assert systematic(weights, count, offset) == taken
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 64), st.floats(0, 0.999), st.floats(0.1, 10))
 def test_systematic_resampling_is_fair_to_within_one(rewards, count, offset, tempering):
     """Every path is taken its share rounded down or up, and the population keeps its size."""

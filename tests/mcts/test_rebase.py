@@ -4,7 +4,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcts.budget import StopReason
@@ -43,6 +43,7 @@ def test_shares_by_hand(rewards, budget, temperature, shares):
     assert balanced(rewards, budget, temperature) == shares
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(0, 256), st.floats(0.001, 1000))
 def test_shares_add_up_to_the_budget(rewards, budget, temperature):
     """Nothing is lost and nothing is given twice; a better path never gets less than a worse one by more than one."""
