@@ -166,6 +166,7 @@ def test_lookahead_ranks_by_the_text_that_was_looked_ahead(lookahead, answer):
     greedy = [request for request in where.engine.requests if request.sampling.temperature == 0]
     assert bool(greedy) == bool(lookahead)
     # Its own score is what an answer takes into the vote.
+    assert {c.step_rewards for c in result.candidates} == {(0.2, 0.8, 0.7) if answer == "2" else (0.9, 0.1, 0.1)}
     assert {c.reward for c in result.candidates} == {0.7 if answer == "2" else 0.1}
 
 

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcts.budget import Budget, StopReason
@@ -53,6 +53,7 @@ def test_systematic_resampling_by_hand(weights, count, offset, taken):
     assert systematic(weights, count, offset) == taken
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 64), st.floats(0, 0.999), st.floats(0.1, 10))
 def test_systematic_resampling_is_fair_to_within_one(rewards, count, offset, tempering):
     """Every path is taken its share rounded down or up, and the population keeps its size."""
@@ -133,6 +134,10 @@ def test_cut_particles_are_not_resampled():
     table = {"": ("A\n\n", "answer: 1"), "A\n\n": ("C\n\n",)}
     result = search(particle, dictated(table, {"AC": 1.0, "A": 0.5}), ParticleOptions(particles=4), max_tokens=2)
     assert {(c.answer, c.path.finished) for c in result.candidates} == {("1", True)}
+    # The step L M has two tokens, so it is cut at once, and worth most; B has one and can still end.
+    table = {"": ("L", "B\n\n"), "L": ("M\n\n",), "B\n\n": ("",)}
+    result = search(particle, dictated(table, {"LM": 1.0, "B": 0.5}), ParticleOptions(particles=4), max_tokens=2)
+    assert [(c.path.text, c.path.finished) for c in result.candidates] == [("B\n\n", True)] * 4
 
 
 def test_nothing_is_resampled_once_all_have_finished():
