@@ -5,7 +5,6 @@ Nothing else in a search talks to an engine or a reward model.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from mcts.budget import Clock, Meter
 from mcts.checks import check_continuation, checked_scores
 from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed
 from mcts.events import EngineCalled, Observer, RewardCalled
+from mcts.grants import Grant, News, granted
 from mcts.ports import Continuation, Engine, Path, PathScore, SampleRequest, Sampling
 from mcts.result import Task
 from mcts.reward_ports import AnyReward, WritingReward
@@ -23,30 +23,6 @@ from mcts.steps import joined
 
 ATTEMPTS = 2
 """Tries of a call that failed but may succeed. Sampling and scoring change nothing, so repeating them is safe."""
-
-
-class News:
-    """Lets tasks wait until something changed. Whoever waits must look again: news is never kept."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def tell(self) -> None:
-        """Wakes everybody who waits now."""
-        self._event.set()
-        self._event = asyncio.Event()
-
-    async def wait(self) -> None:
-        """Waits for the next news."""
-        await self._event.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Room in the token budget: ``n`` continuations of at most ``max_tokens`` tokens each."""
-
-    n: int
-    max_tokens: int
 
 
 @dataclass(slots=True, eq=False)
@@ -209,24 +185,8 @@ class Calls:
         raise AssertionError("unreachable")  # the last attempt returns or raises
 
     async def granted(self, n: int, max_tokens: int) -> Grant | None:
-        """Reserves room for a call's worst case, waiting for open calls to give back what they do not use.
-
-        A call is made smaller only when nothing else is open: first in continuations, then in tokens.
-
-        Returns:
-            What was reserved; None when there is no room at all, in the path or in the budget.
-        """
-        while max_tokens > 0:
-            left = self.meter.tokens_left
-            if left is None or left >= n * max_tokens:
-                return self._reserved(n, max_tokens)
-            if not self.meter.reserved_tokens:
-                return self._reserved(max(1, left // max_tokens), max_tokens) if left else None
-            await self.room.wait()
-        return None
-
-    def _reserved(self, n: int, max_tokens: int) -> Grant:
-        return Grant(n, self.meter.reserve(n, max_tokens))
+        """Reserves room for a call's worst case; None when there is none. See ``mcts.grants``."""
+        return await granted(self.meter, self.room, n, max_tokens)
 
     def path_room(self, prefix: tuple[int, ...]) -> int:
         """Tokens that a path may still grow by."""

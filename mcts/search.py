@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
 
 from mcts.budget import Meter, StopReason
 from mcts.calls import Calls
@@ -27,6 +26,7 @@ from mcts.events import (
     SearchStarted,
     SimulationDone,
 )
+from mcts.grown import Grown, Numbered
 from mcts.ports import Path, PathScore, Step
 from mcts.result import Candidate, SearchResult, Tally, Task
 from mcts.steps import ENDED, spliced
@@ -35,38 +35,6 @@ from mcts.tree import Node, step_key
 from mcts.votes import Leader, VoteRule, elect
 
 Work = Callable[[], Awaitable[None]]
-
-
-class Numbered(Protocol):
-    """A node as candidates refer to it."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the tree's list of nodes."""
-        ...
-
-    @property
-    def visits(self) -> int:
-        """Its completed visits."""
-        ...
-
-
-class Grown(Protocol):
-    """What a result tells about a tree, whatever its nodes stand for."""
-
-    @property
-    def nodes(self) -> Sequence[object]:
-        """All nodes, the root included."""
-        ...
-
-    @property
-    def depth(self) -> int:
-        """Edges from the root to the deepest node."""
-        ...
-
-    def locate(self, steps: Sequence[Step]) -> Numbered:
-        """The node that a candidate of these steps ends in."""
-        ...
 
 
 class _Stop(Exception):

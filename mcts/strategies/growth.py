@@ -6,8 +6,8 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from mcts.calls import News
 from mcts.events import BackedUp
+from mcts.grants import News
 from mcts.options import require, require_between
 from mcts.ports import Step
 from mcts.search import Search

@@ -9,8 +9,8 @@ import functools
 from dataclasses import dataclass, field, replace
 
 from mcts.budget import StopReason
-from mcts.calls import News
 from mcts.events import BackedUp, Collision, PathScored
+from mcts.grants import News
 from mcts.options import require, require_between
 from mcts.ports import Finish, Message, PathScore, Sampling
 from mcts.result import SearchResult, Task

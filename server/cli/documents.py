@@ -12,26 +12,24 @@ from pydantic import BaseModel
 from server.app import create_app
 from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
-from server.schemas.search import (
-    AbMctsSearch,
+from server.schemas.search_fields import TreeBudget
+from server.schemas.search_populations import (
     BeamSearch,
-    BestOfNSearch,
-    CotDecodingSearch,
-    CotSearch,
-    DirectSearch,
     DvtsSearch,
-    MajoritySearch,
-    MarcoO1Search,
-    MctsrSearch,
     ParticleSearch,
     RebaseSearch,
     SearchAndLearnDvtsSearch,
     SearchAndLearnSearch,
-    SelfRefineSearch,
-    TreeBudget,
-    UctSearch,
+)
+from server.schemas.search_samplers import (
+    BestOfNSearch,
+    CotDecodingSearch,
+    CotSearch,
+    DirectSearch,
+    MajoritySearch,
     WeightedBestOfNSearch,
 )
+from server.schemas.search_trees import AbMctsSearch, MarcoO1Search, MctsrSearch, SelfRefineSearch, UctSearch
 from server.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -8,9 +8,9 @@ import pytest
 
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget, Meter
-from mcts.calls import Grant
 from mcts.errors import EngineCallFailed, EngineDead, RewardCallFailed, StepMismatch
 from mcts.events import EngineCalled, RewardCalled
+from mcts.grants import Grant
 from mcts.ports import PathScore
 from mcts.search import Search
 from mcts.seeds import SEED_GAP, derive_seed

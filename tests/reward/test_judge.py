@@ -78,7 +78,7 @@ class Run:
         prompt = Prompt(tuple(self.engine.tokenizer.render(messages)), messages)
         task = Task(prompt, **({"seed": 1, "max_tokens": 4} | self.task))
         clock = asyncio.get_running_loop().time
-        ports = Ports(self.engine, PlainAnswers(), self.reward, clock, self.events.append)
+        ports = Ports(self.engine, PlainAnswers(), self.reward, clock=clock, observe=self.events.append)
         return await self.spec.run(task, ports, self.options)
 
     def result(self) -> SearchResult:

@@ -1,0 +1,40 @@
+"""What a search needs to know of whatever it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mcts.ports import Step
+
+
+class Numbered(Protocol):
+    """A node as candidates refer to it."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the tree's list of nodes."""
+        ...
+
+    @property
+    def visits(self) -> int:
+        """Its completed visits."""
+        ...
+
+
+class Grown(Protocol):
+    """What a result tells about a tree, whatever its nodes stand for."""
+
+    @property
+    def nodes(self) -> Sequence[object]:
+        """All nodes, the root included."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Edges from the root to the deepest node."""
+        ...
+
+    def locate(self, steps: Sequence[Step]) -> Numbered:
+        """The node that a candidate of these steps ends in."""
+        ...
