@@ -53,7 +53,7 @@ FULL = Recipe(
     intermediate_size=768,
     batch_tokens=4096,
     question_weight=0.1,
-    language=Schedule(steps=2000, peak_rate=4e-3, warmup=60, decay_share=0.5),
+    language=Schedule(steps=3600, peak_rate=4e-3, warmup=60, decay_share=0.45),
     reward_problems=1200,
     reward_samples=4,
     reward_sampled_share=0.35,

@@ -14,7 +14,7 @@ State = tuple[int, ...]
 Move = tuple[int, str, int, int]
 
 LARGEST = 400
-FOUR_NUMBER_SHARE = 0.4
+FOUR_NUMBER_SHARE = 0.35
 HIGHEST_OF_THREE = 20
 HIGHEST_OF_FOUR = 12
 LOWEST_TARGET, HIGHEST_TARGET = 10, 100

@@ -234,6 +234,7 @@ def feeding(story: Story) -> tuple[str, Value]:
 
 PLOTS: tuple[Plot, ...] = (
     comparison,
+    comparison,
     shopping,
     shopping,
     production,
