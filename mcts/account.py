@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcts.calls import Calls
 
 ATTEMPTS = 2
-"""Tries of a call, as in ``mcts.calls``."""
+"""Tries of a call that failed but may succeed. Sampling and scoring change nothing, so repeating them is safe."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ def _mean(rewards: Sequence[float]) -> float:
     return math.fsum(rewards) / len(rewards)
 
 
-AGGREGATES: Mapping[AggregateRule, Callable[[Sequence[float]], float]] = {
+AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "last": _last,
     "min": min,
     "product": math.prod,

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
-from mcts.account import Account
+from mcts.account import ATTEMPTS, Account
 from mcts.budget import Clock, Meter
 from mcts.checks import check_continuation, checked_scores
 from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed
@@ -20,9 +20,6 @@ from mcts.result import Task
 from mcts.reward_ports import AnyReward, WritingReward
 from mcts.seeds import derive_seed
 from mcts.steps import joined
-
-ATTEMPTS = 2
-"""Tries of a call that failed but may succeed. Sampling and scoring change nothing, so repeating them is safe."""
 
 
 @dataclass(slots=True, eq=False)

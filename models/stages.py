@@ -175,9 +175,9 @@ def exam_records(kind: Kind, problems: int, seed: int) -> list[Record]:
     return list(generate(kind, problems, shuffled_seed(seed, _EXAM_SEED_PURPOSE), "heldout"))
 
 
-def _mixed(often: Iterator[Row], else_: Iterator[Row], share: float, rng: random.Random) -> Iterator[Row]:
+def _mixed(sampled: Iterator[Row], made_up: Iterator[Row], share: float, rng: random.Random) -> Iterator[Row]:
     while True:
-        yield next(often if rng.random() < share else else_)
+        yield next(sampled if rng.random() < share else made_up)
 
 
 def _endless(rows: list[Row], seed: int) -> Iterator[Row]:

@@ -9,7 +9,6 @@ A convention is data and pure functions; ``reward.families`` lists the families.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,6 @@ from dataclasses import dataclass
 from mcts.errors import StartupError
 from mcts.ports import Path, Tokenizer
 from reward.solutions import BLANK_LINE, steps_of
-
-Aggregate = Callable[[Sequence[float]], float]
-
-AGGREGATES: dict[str, Aggregate] = {
-    "last": lambda scores: scores[-1],
-    "min": min,
-    "product": math.prod,
-    "mean": lambda scores: math.fsum(scores) / len(scores),
-}
-"""How the scores of the steps (at least one, each in [0, 1]) become the value of the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +39,7 @@ class Convention:
         name: The family, as the settings write it.
         models: Parts of published names (lower case) that mean this family.
         architectures: Names in ``config.json`` that only this family has.
-        aggregate: The family's published default among ``AGGREGATES``.
+        aggregate: The family's published default among ``mcts.aggregates``.
         separator: What stands between the steps of a text.
     """
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mcts.aggregates import AGGREGATES
 from mcts.errors import RewardCallFailed, StepMismatch
 from mcts.ports import FloatArray, Path, PathScore, Tokenizer
 from mcts.reward_ports import TokenClassifier
-from reward.conventions import AGGREGATES, Layout, TagConvention, only_token
+from reward.conventions import Layout, TagConvention, only_token
 from reward.memory import ScoreMemory, beginnings
 
 

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mcts.aggregates import AGGREGATES
 from mcts.errors import InvalidRequest, StartupError
 from mcts.ports import RewardModel, Tokenizer
 from mcts.reward_ports import AnyReward, LabelReader, TokenClassifier
 from reward.combined import CombinedReward
 from reward.confidence import MEASURES, ConfidenceReward
-from reward.conventions import AGGREGATES, LabelConvention, TagConvention
+from reward.conventions import LabelConvention, TagConvention
 from reward.judge import JudgeReward
 from reward.labelled import LabelReward
 from reward.process import ProcessReward

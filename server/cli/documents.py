@@ -5,54 +5,21 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from server.app import create_app
 from server.cli.flags import document_settings
 from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
+from server.schemas.search import Named
 from server.schemas.search_fields import TreeBudget
-from server.schemas.search_populations import (
-    BeamSearch,
-    DvtsSearch,
-    ParticleSearch,
-    RebaseSearch,
-    SearchAndLearnDvtsSearch,
-    SearchAndLearnSearch,
-)
-from server.schemas.search_samplers import (
-    BestOfNSearch,
-    CotDecodingSearch,
-    CotSearch,
-    DirectSearch,
-    MajoritySearch,
-    WeightedBestOfNSearch,
-)
-from server.schemas.search_trees import AbMctsSearch, MarcoO1Search, MctsrSearch, SelfRefineSearch, UctSearch
 from server.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = (
-    DirectSearch,
-    CotSearch,
-    MajoritySearch,
-    BestOfNSearch,
-    WeightedBestOfNSearch,
-    CotDecodingSearch,
-    UctSearch,
-    MarcoO1Search,
-    SelfRefineSearch,
-    MctsrSearch,
-    AbMctsSearch,
-    BeamSearch,
-    DvtsSearch,
-    RebaseSearch,
-    ParticleSearch,
-    SearchAndLearnSearch,
-    SearchAndLearnDvtsSearch,
-)
+STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = get_args(get_args(Named)[0])
+"""The members of the union that requests are read by, in its order."""
 
 
 def openapi_document() -> dict[str, Any]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcts.aggregates import AGGREGATES
 from mcts.errors import InvalidRequest, RewardCallFailed, StartupError, StepMismatch
 from mcts.ports import Message, Prompt
-from reward.conventions import AGGREGATES
 from reward.families import QWEN_MATH
 from reward.process import ProcessReward
 from reward.registry import ProcessModel, build_rewards, pick_reward
