@@ -18,7 +18,9 @@ from models.tokenizer import PAD, TURN_END, TURN_START
 Item = TypeVar("Item")
 
 # Few shapes, so that torch.compile builds few kernels.
-LENGTHS = (64, 96, 128, 160, 192, 256)
+LENGTHS = (64, 96, 128, 160, 192, 256, 320)
+
+UNLABELLED = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,18 @@ class Row:
 
     Attributes:
         ids: Token ids.
-        targets: One number a token; for the language model the weight of predicting it, for the reward model its label.
+        weights: One a token: how much predicting it counts.
+        labels: One a token: 1 where everything up to it is right, 0 where it is not, `UNLABELLED` where nobody says.
+        errors: One a token: 1 where a mistake happens, 0 where none has happened yet, `UNLABELLED` elsewhere.
     """
 
     ids: list[int]
-    targets: list[float]
+    weights: list[float]
+    labels: list[float]
+    errors: list[float]
+
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def chat_rows(tokenizer: PreTrainedTokenizerFast, chats: Iterable[Chat], question_weight: float) -> Iterator[Row]:
@@ -58,7 +67,7 @@ def _chat_row(
             weighed = [weight] * len(body)
         ids += [*head, *body, *tail]
         weights += [*[0.0] * len(head), *weighed, *[0.0] * len(tail)]
-    return Row(ids, weights)
+    return Row(ids, weights, [UNLABELLED] * len(ids), [UNLABELLED] * len(ids))
 
 
 def _result_weights(ids: list[int], equals: int, stop: int) -> list[float]:
@@ -70,15 +79,13 @@ def _result_weights(ids: list[int], equals: int, stop: int) -> list[float]:
     return weights
 
 
-def batches(
-    rows: Iterable[Row], pad_id: int, tokens: int, rng: random.Random, pad_target: float = 0.0
-) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(rows: Iterable[Row], pad_id: int, tokens: int, rng: random.Random) -> Iterator[Batch]:
     """Gather rows of like length into batches of about `tokens` tokens each, in the order in which they fill up.
 
     Rows longer than the longest length are dropped, and so are the last incomplete batches.
 
     Yields:
-        Ids (rows, length) and targets (rows, length), padded on the right with `pad_id` and `pad_target`.
+        What `pad` returns.
     """
     waiting: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
@@ -89,7 +96,7 @@ def batches(
         bucket.append(row)
         if len(bucket) == max(1, tokens // length):
             rng.shuffle(bucket)
-            yield pad(bucket, length, pad_id, pad_target)
+            yield pad(bucket, length, pad_id)
             bucket.clear()
 
 
@@ -100,14 +107,20 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield chunk
 
 
-def pad(rows: Sequence[Row], length: int, pad_id: int, pad_target: float) -> tuple[Tensor, Tensor]:
-    """Stack rows into ids and targets, both (rows, length), padded on the right."""
+def pad(rows: Sequence[Row], length: int, pad_id: int) -> Batch:
+    """Stack rows into ids, weights, labels and errors, each (rows, length), padded on the right.
+
+    The padding is `pad_id`, 0, `UNLABELLED` and `UNLABELLED`.
+    """
     ids = torch.full((len(rows), length), pad_id, dtype=torch.long)
-    targets = torch.full((len(rows), length), pad_target, dtype=torch.float32)
+    weights = torch.zeros((len(rows), length))
+    labels, errors = torch.full((2, len(rows), length), UNLABELLED)
     for index, row in enumerate(rows):
         ids[index, : len(row.ids)] = torch.tensor(row.ids)
-        targets[index, : len(row.ids)] = torch.tensor(row.targets)
-    return ids, targets
+        weights[index, : len(row.ids)] = torch.tensor(row.weights)
+        labels[index, : len(row.ids)] = torch.tensor(row.labels)
+        errors[index, : len(row.ids)] = torch.tensor(row.errors)
+    return ids, weights, labels, errors
 
 
 def pad_id_of(tokenizer: PreTrainedTokenizerFast) -> int:

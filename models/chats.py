@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from models.critiques import ABOUT_ANSWERS
 from models.drills import endgame, sums
 from models.problems import Record, generate
 
@@ -60,24 +61,30 @@ Maker = Callable[[random.Random, Iterator[Record]], list[Message]]
 
 # kind: (family of problems, maker, share of the examples)
 MIX: dict[str, tuple[str, Maker, float]] = {
-    "word": ("word", _plain, 0.42),
-    "countdown": ("countdown", _plain, 0.3),
+    "word": ("word", _plain, 0.37),
+    "countdown": ("countdown", _plain, 0.26),
     "word-followup": ("word", _followup, 0.01),
     "countdown-followup": ("countdown", _followup, 0.01),
-    "sums": ("word", sums, 0.18),
-    "endgame": ("countdown", endgame, 0.08),
+    "sums": ("word", sums, 0.16),
+    "endgame": ("countdown", endgame, 0.07),
+    **{
+        f"{family}-{kind}": (family, make, share)
+        for (kind, make), share in zip(ABOUT_ANSWERS.items(), (0.025, 0.015, 0.01, 0.01), strict=True)
+        for family in ("word", "countdown")
+    },
 }
 
 
 def training_chats(count: int, seed: int) -> Iterator[Chat]:
     """Yield `count` chats over problems of the train split, kinds mixed by their shares."""
     rng = random.Random(seed)
-    plenty = 2 * count + 10
+    plenty = 3 * count + 1000
     records: dict[str, Iterator[Record]] = {
         "word": generate("word", plenty, seed, "train"),
         "countdown": generate("countdown", plenty, seed, "train"),
     }
     kinds, shares = list(MIX), [share for _, _, share in MIX.values()]
-    for kind in rng.choices(kinds, shares, k=count):
+    for _ in range(count):
+        (kind,) = rng.choices(kinds, shares)
         family, make, _ = MIX[kind]
         yield Chat(kind, tuple(make(rng, records[family])))

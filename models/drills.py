@@ -23,17 +23,22 @@ Turns = list[dict[str, str]]
 
 
 def sums(rng: random.Random, records: Iterator[Record]) -> Turns:
-    """A dozen equations: about half of them from real solutions, the rest drawn evenly."""
-    equations: list[str] = []
-    while len(equations) < _EQUATIONS:
+    """A dozen equations in one turn."""
+    text = STEP_BREAK.join(f"{equation}." for equation in equations(rng, records))
+    return [{"role": "user", "content": rng.choice(_INSTRUCTIONS)}, {"role": "assistant", "content": text}]
+
+
+def equations(rng: random.Random, records: Iterator[Record]) -> list[Equation]:
+    """Return a dozen equations: about half of them from real solutions, the rest drawn evenly."""
+    drawn: list[Equation] = []
+    while len(drawn) < _EQUATIONS:
         if rng.random() < _FROM_STORIES:
             steps = next(records)["steps"]
-            equations += [str(Equation(left, op, right, result)) for left, op, right, result, _ in steps]
+            drawn += [Equation(left, op, right, result) for left, op, right, result, _ in steps]
         else:
-            equations += [str(_any_equation(rng)) for _ in range(3)]
-    rng.shuffle(equations)
-    text = STEP_BREAK.join(f"{equation}." for equation in equations[:_EQUATIONS])
-    return [{"role": "user", "content": rng.choice(_INSTRUCTIONS)}, {"role": "assistant", "content": text}]
+            drawn += [_any_equation(rng) for _ in range(3)]
+    rng.shuffle(drawn)
+    return drawn[:_EQUATIONS]
 
 
 def _any_equation(rng: random.Random) -> Equation:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from models.batches import LENGTHS, Row, pad
+from models.batches import LENGTHS, UNLABELLED, Row, pad
 from models.chats import ask
 from models.network import LanguageModel, ProcessRewardModel
 from models.problems import Record, check
 from models.problems.expression import last_boxed
-from models.reward_rows import UNLABELLED, reward_rows
+from models.reward_rows import reward_rows
 from models.sampling import Sampler
-from models.tokenizer import TURN_END
+from models.step_targets import judged
+from models.tokenizer import STEP_TAG, TURN_END
 
 Progress = Callable[[int], None]
 
@@ -62,7 +63,9 @@ def score(
     """Score every step of every (problem, answer) pair; None where the answer is too long to be read."""
     network = copy.deepcopy(model).bfloat16().eval()
     device = next(network.parameters()).device
-    rows = list(reward_rows(tokenizer, pairs))
+    # An untrained model may write the tag itself; a tag that ends no step would have no label.
+    rows = list(reward_rows(tokenizer, (judged(record, text.replace(STEP_TAG, "")) for record, text in pairs)))
+    tag = int(tokenizer.convert_tokens_to_ids(STEP_TAG))
     by_length: dict[int, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         length = next((length for length in LENGTHS if len(row.ids) <= length), None)
@@ -72,17 +75,18 @@ def score(
     for length, indices in by_length.items():
         for start in range(0, len(indices), 128):
             chosen = indices[start : start + 128]
-            ids, _ = pad([rows[i] for i in chosen], length, 0, UNLABELLED)
+            ids = pad([rows[i] for i in chosen], length, 0)[0]
             with torch.inference_mode():
                 logits = network(ids.to(device), dtype=torch.bfloat16)
             right = torch.softmax(logits.float(), -1)[..., 1].cpu().tolist()
             for index, values in zip(chosen, right, strict=True):
-                found[index] = _scores_of(rows[index], values)
+                found[index] = _scores_of(rows[index], values, tag)
     return found
 
 
-def _scores_of(row: Row, values: Sequence[float]) -> Scores:
-    tagged = [(value, label) for value, label in zip(values, row.targets, strict=False) if label != UNLABELLED]
+def _scores_of(row: Row, values: Sequence[float], tag: int) -> Scores:
+    read = zip(row.ids, values, row.labels, strict=False)
+    tagged = [(value, label) for token, value, label in read if token == tag and label != UNLABELLED]
     return Scores([value for value, _ in tagged], [label for _, label in tagged])
 
 

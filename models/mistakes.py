@@ -24,12 +24,13 @@ _LEFT_EQUATION = re.compile(r"=(\d+)(\. Left: (?:\d+ )*)(\d+)\.")
 
 def made_up_answers(rng: random.Random, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
     """Pair each problem with its gold solution now and then, and with a careless answer otherwise."""
-    careless = {"word": careless_word, "countdown": careless_countdown}
     for record in records:
-        if rng.random() < _GOLD_SHARE:
-            yield record, record["solution"]
-        else:
-            yield record, careless[record["kind"]](rng, record)
+        yield record, record["solution"] if rng.random() < _GOLD_SHARE else careless_answer(rng, record)
+
+
+def careless_answer(rng: random.Random, record: Record) -> str:
+    """Answer a problem of either family carelessly: wrong most of the time, and perhaps not to the end."""
+    return {"word": careless_word, "countdown": careless_countdown}[record["kind"]](rng, record)
 
 
 def slip(rng: random.Random, number: int) -> int:

@@ -155,6 +155,14 @@ class Body(nn.Module):  # type: ignore[misc]  # mypy does not read torch
             caches.append(cache)
         return self.norm(x), caches
 
+    def streams(self, token_ids: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        """Return the residual stream, (batch, time, width), below the first block and after each."""
+        found = [self.embed_tokens(token_ids).to(dtype)]
+        cos, sin = self._angles(0, token_ids.shape[1], found[0])
+        for block in self.layers:
+            found.append(block(found[-1], cos, sin, None)[0])
+        return found
+
 
 class LanguageModel(nn.Module):  # type: ignore[misc]  # mypy does not read torch
     """`Qwen2ForCausalLM` with tied embeddings."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from models.train_lm import Schedule
+from models.optimise import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,20 +11,23 @@ class Recipe:
 
     Attributes:
         vocab_size: Most tokens of the tokenizer.
-        hidden_size: Width of both networks; the heads have 64 channels.
-        num_layers: Depth of the language model.
+        hidden_size: Width of the network; the heads have 64 channels.
+        num_layers: Its depth.
         intermediate_size: Width inside the feed-forward layers.
         batch_tokens: Tokens per optimiser step.
         question_weight: Weight of predicting a question's token, an answer's being 1.
-        language: Schedule of the language model.
+        reward_layout_share: Share of the trunk's and the reader's rows that are laid out for the reward model.
+        trunk: Schedule of what both models grow from.
+        language: Schedule of the language model, which goes on from there with chats alone.
+        reader: Schedule of what the reward model knows of language, which goes on from there too, longer.
+        reward: Schedule of the blocks that judge, above the reader, which stays as it is.
+        reward_extra_layers: How many blocks stand above the reader: one that compares, and those that judge.
         reward_problems: Train-split problems of each family whose answers teach the reward model.
         reward_samples: Answers sampled for each of them.
-        reward_sampled_share: Share of those answers in its training, the rest being made up; they come round again.
-        reward_extra_layers: Fresh layers of the reward model above the layers of the language model.
-        reward: Schedule of the reward model.
+        reward_sampled_share: Share of those answers in its judged rows, the rest being made up; they come round again.
         exam_problems: Held-out problems of each family in the report.
         exam_samples: Answers sampled for each of them.
-        temperature: Of the answers that teach the reward model; high, to show it many slips.
+        temperature: Of the answers that teach the reward model.
         serving_temperature: Of the examination's samples, and the default that the model is saved with.
     """
 
@@ -34,12 +37,15 @@ class Recipe:
     intermediate_size: int
     batch_tokens: int
     question_weight: float
+    reward_layout_share: float
+    trunk: Schedule
     language: Schedule
+    reader: Schedule
+    reward: Schedule
+    reward_extra_layers: int
     reward_problems: int
     reward_samples: int
     reward_sampled_share: float
-    reward_extra_layers: int
-    reward: Schedule
     exam_problems: int
     exam_samples: int
     temperature: float
@@ -49,16 +55,19 @@ class Recipe:
 FULL = Recipe(
     vocab_size=1536,
     hidden_size=256,
-    num_layers=4,
+    num_layers=6,
     intermediate_size=768,
     batch_tokens=4096,
     question_weight=0.1,
-    language=Schedule(steps=3600, peak_rate=4e-3, warmup=60, decay_share=0.45),
-    reward_problems=1200,
+    reward_layout_share=0.5,
+    trunk=Schedule(steps=2000, peak_rate=4e-3, warmup=60, decay_share=0.0),
+    language=Schedule(steps=400, peak_rate=4e-3, warmup=20, decay_share=0.9),
+    reader=Schedule(steps=1900, peak_rate=4e-3, warmup=20, decay_share=0.6),
+    reward=Schedule(steps=1000, peak_rate=4e-3, warmup=20, decay_share=0.6),
+    reward_extra_layers=3,
+    reward_problems=1000,
     reward_samples=4,
     reward_sampled_share=0.35,
-    reward_extra_layers=2,
-    reward=Schedule(steps=3000, peak_rate=2e-3, decay_share=0.6, warmup=60),
     exam_problems=500,
     exam_samples=16,
     temperature=1.0,
@@ -71,11 +80,12 @@ SHORT = replace(
     num_layers=2,
     intermediate_size=128,
     batch_tokens=2048,
-    language=Schedule(steps=150, peak_rate=5e-3, warmup=10),
+    trunk=Schedule(steps=100, peak_rate=5e-3, warmup=10, decay_share=0.0),
+    language=Schedule(steps=60, peak_rate=5e-3, warmup=5),
+    reader=Schedule(steps=60, peak_rate=5e-3, warmup=5),
+    reward=Schedule(steps=60, peak_rate=3e-3, warmup=5),
     reward_problems=40,
     reward_samples=2,
-    reward_extra_layers=1,
-    reward=Schedule(steps=60, peak_rate=3e-3, warmup=5),
     exam_problems=20,
     exam_samples=2,
 )

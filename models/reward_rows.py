@@ -1,22 +1,17 @@
 """Training rows of the process reward model: chats with a tag after every step, and a label at every tag.
 
 The input is exactly that of Qwen2.5-Math-PRM: its system turn, the question, and the steps each followed by the tag,
-the blank lines between them gone.
+the blank lines between them gone. What can be checked inside the steps is labelled too (see `step_targets`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from transformers import PreTrainedTokenizerFast
 
-from models.batches import Row, batched
+from models.batches import UNLABELLED, Row, batched
 from models.chats import REASONING_SYSTEM, Message
-from models.problems import STEP_BREAK, Record, step_labels
-from models.step_targets import digit_labels
+from models.step_targets import Judged, Marks
 from models.tokenizer import STEP_TAG
-
-UNLABELLED = -1.0
-# A token of a right step that has no label of its own: the reward model learns to predict it besides.
-TRUSTED = -2.0
 
 
 def reward_messages(question: str, steps: Sequence[str]) -> list[Message]:
@@ -28,65 +23,58 @@ def reward_messages(question: str, steps: Sequence[str]) -> list[Message]:
     ]
 
 
-def reward_rows(
-    tokenizer: PreTrainedTokenizerFast, answers: Iterable[tuple[Record, str]], dense: bool = False
-) -> Iterator[Row]:
-    """Turn (problem, answer text) pairs into rows whose targets are 1 or 0 at tags and `UNLABELLED` elsewhere.
+def reward_rows(tokenizer: PreTrainedTokenizerFast, answers: Iterable[Judged]) -> Iterator[Row]:
+    """Turn judged answers into rows labelled at tags and wherever a mark stands.
 
-    With `dense`, for training, the digits of results are labelled too (see `step_targets`), and what else stands in a
-    right step is `TRUSTED`.
+    The tokens of an answer weigh 1 until its first mistake, so that predicting them teaches what a right step says.
     """
-    tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
-    for chunk in batched(answers, 2000):
-        # An untrained model may write the tag itself; a tag that ends no step would have no label.
-        split = [(record, text.replace(STEP_TAG, "").split(STEP_BREAK)) for record, text in chunk]
+    tag = int(tokenizer.convert_tokens_to_ids(STEP_TAG))
+    for chunk in batched(answers, 500):
         texts = [
-            tokenizer.apply_chat_template(reward_messages(record["question"], steps), tokenize=False)
-            for record, steps in split
+            tokenizer.apply_chat_template(reward_messages(answer.question, answer.steps), tokenize=False)
+            for answer in chunk
         ]
-        encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=dense)
-        for index, ((record, steps), ids) in enumerate(zip(split, encoded["input_ids"], strict=True)):
-            labels = iter(step_labels(record, steps))
-            targets = [float(next(labels)) if token == tag else UNLABELLED for token in ids]
-            if dense:
-                targets = _dense(targets, encoded["offset_mapping"][index], record, steps, texts[index])
-            yield Row(ids, targets)
+        encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        for answer, text, ids, places in zip(
+            chunk, texts, encoded["input_ids"], encoded["offset_mapping"], strict=True
+        ):
+            yield _row(answer, text, ids, places, tag)
 
 
-def _dense(
-    targets: list[float], places: Sequence[tuple[int, int]], record: Record, steps: Sequence[str], text: str
-) -> list[float]:
-    """Add to the labels at tags those of digits, and trust in the other tokens of right steps.
+def _row(answer: Judged, text: str, ids: list[int], places: Sequence[tuple[int, int]], tag: int) -> Row:
+    begin = text.rindex("".join(step + STEP_TAG for step in answer.steps))
+    labels, errors, trusted = _by_character(answer)
+    end = begin + len(labels)
+    row = Row(ids, [0.0] * len(ids), [UNLABELLED] * len(ids), [UNLABELLED] * len(ids))
+    for position, (start, stop) in enumerate(places):
+        if not begin <= start < end:
+            continue
+        label, error = labels[stop - 1 - begin], errors[stop - 1 - begin]
+        if label is not None and answer.is_answer:
+            row.labels[position] = float(label)
+        if error is not None:
+            row.errors[position] = float(error)
+        if ids[position] != tag and stop - begin <= trusted:
+            row.weights[position] = 1.0
+    return row
 
-    Args:
-        targets: One a token: a label at each tag, `UNLABELLED` elsewhere.
-        places: Where each token stands in `text`.
-        record: The problem.
-        steps: The answer.
-        text: The whole conversation.
+
+def _by_character(answer: Judged) -> tuple[Marks, Marks, int]:
+    """Return, by characters of the assistant's turn, labels and errors, and how many precede the first mistake.
+
+    An error stands where a mark first turns false: once in an answer, once in each wrong line of a drill.
     """
-    begin = text.rindex("".join(step + STEP_TAG for step in steps))
-    digits = _digit_targets(record, steps, begin)
-    dense = list(targets)
-    trusted = False
-    # From the back, because a step's tag stands behind it.
-    for position in reversed(range(len(targets))):
-        start, end = places[position]
-        if start < begin:
-            break
-        if targets[position] != UNLABELLED:
-            trusted = targets[position] == 1.0
-        elif end - start == 1 and start in digits:
-            dense[position] = digits[start]
-        elif trusted:
-            dense[position] = TRUSTED
-    return dense
-
-
-def _digit_targets(record: Record, steps: Sequence[str], begin: int) -> dict[int, float]:
-    """Return the label of each labelled digit by its place in the text, where the answer stands from `begin`."""
-    found: dict[int, float] = {}
-    for step, spans in zip(steps, digit_labels(record, steps), strict=True):
-        found |= {begin + start: float(right) for start, _, right in spans}
-        begin += len(step) + len(STEP_TAG)
-    return found
+    labels: Marks = []
+    errors: Marks = []
+    trusted: int | None = None if answer.is_answer else 0
+    sound = True
+    for verdict, marks in zip(answer.verdicts, answer.marks, strict=True):
+        sound = sound or not answer.is_answer
+        first = marks.index(False) if False in marks else len(marks)
+        if trusted is None and not verdict:
+            trusted = len(labels) + (first if False in marks else 0)
+        labels += [*marks, *[verdict] * len(STEP_TAG)]
+        here: Marks = [None if mark is None else not mark for mark in marks[: first + 1]] if sound else []
+        errors += [*here, *[None] * (len(marks) - len(here) + len(STEP_TAG))]
+        sound = sound and verdict
+    return labels, errors, len(labels) if trusted is None else trusted

@@ -1,5 +1,6 @@
-"""The stages of the recipe, each a function of the one before: tokenizer, language model, reward model, examination."""
+"""The stages of the recipe: tokenizer, trunk, then language model and reward model from the trunk, examination."""
 
+import copy
 import random
 from collections.abc import Callable, Iterator
 from itertools import chain, count
@@ -11,16 +12,18 @@ from transformers import PreTrainedTokenizerFast
 
 from models.batches import Row, batches, chat_rows, pad_id_of
 from models.chats import training_chats
+from models.comparing import SIGNS, begin_reward_model
 from models.evaluate import answers, examine, score, step_auroc
-from models.mistakes import made_up_answers
+from models.judged import made_up
+from models.losses import Loss, language_loss, reward_loss
 from models.network import LanguageModel, NetworkShape, ProcessRewardModel
+from models.optimise import Schedule, optimise
 from models.problems import KINDS, Kind, Record, generate
 from models.recipe import Recipe
-from models.reward_rows import UNLABELLED, reward_rows
+from models.reward_rows import reward_rows
 from models.sampling import shuffled_seed
-from models.tokenizer import train_tokenizer
-from models.train_lm import language_loss, optimise
-from models.train_prm import reward_loss, reward_model_from
+from models.step_targets import judged
+from models.tokenizer import STEP_TAG, train_tokenizer
 
 _HEAD_SIZE = 64
 _EXAM_SEED_PURPOSE = "exam"
@@ -49,98 +52,125 @@ def make_tokenizer(recipe: Recipe, seed: int, work: Path) -> PreTrainedTokenizer
     return tokenizer
 
 
-def make_language_model(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, seed: int, device: torch.device, start: StartBar, work: Path
-) -> tuple[LanguageModel, list[float]]:
-    """Train the language model on fresh chats, no chat twice; returns it and the loss of every step."""
-    torch.manual_seed(seed)
-    shape = NetworkShape(
-        # Whole multiples of 64 rows keep matrix kernels on their fast path.
-        vocab_size=-(-len(tokenizer) // 64) * 64,
-        hidden_size=recipe.hidden_size,
-        num_layers=recipe.num_layers,
-        num_heads=recipe.hidden_size // _HEAD_SIZE,
-        num_kv_heads=max(1, recipe.hidden_size // _HEAD_SIZE // 2),
-        intermediate_size=recipe.intermediate_size,
-    )
-    model = LanguageModel(shape).to(device)
-    steps = recipe.language.steps
-    # Chats are longer than 80 tokens on average, so these suffice; they are drawn lazily.
-    chats = training_chats(1000 + steps * recipe.batch_tokens // 80, shuffled_seed(seed, "chats"))
-    rows = chat_rows(tokenizer, chats, recipe.question_weight)
-    data = batches(rows, pad_id_of(tokenizer), recipe.batch_tokens, random.Random(seed))
-    bar = start("language model", steps)
-    losses = optimise(
-        _compiled(language_loss(model), steps),
-        model,
-        data,
-        recipe.language,
-        device,
-        lambda _, loss: bar(1, f"loss {loss:.3f}"),
-        work / "language.pt",
-    )
-    return model, losses
+class Course:
+    """What every stage of training shares: the recipe, the tokenizer, the seed, the device and where to keep things."""
 
+    def __init__(
+        self,
+        recipe: Recipe,
+        tokenizer: PreTrainedTokenizerFast,
+        seed: int,
+        device: torch.device,
+        start: StartBar,
+        work: Path,
+    ) -> None:
+        """Keep the arguments.
 
-def make_reward_model(
-    recipe: Recipe,
-    tokenizer: PreTrainedTokenizerFast,
-    language_model: LanguageModel,
-    seed: int,
-    device: torch.device,
-    start: StartBar,
-    work: Path,
-) -> tuple[ProcessRewardModel, list[float]]:
-    """Train the reward model on the language model's own answers and on made-up ones; returns it and its losses."""
-    sampled = list(reward_rows(tokenizer, _sampled_answers(recipe, tokenizer, language_model, seed, start), dense=True))
-    made_up = reward_rows(tokenizer, _made_up_answers(recipe, seed), dense=True)
-    model = reward_model_from(language_model, recipe.reward_extra_layers, seed)
-    rows = _mixed(_endless(sampled, seed), made_up, recipe.reward_sampled_share, random.Random(f"{seed} mixed"))
-    data = batches(rows, pad_id_of(tokenizer), recipe.batch_tokens, random.Random(seed), UNLABELLED)
-    steps = recipe.reward.steps
-    bar = start("reward model", steps)
-    losses = optimise(
-        _compiled(reward_loss(model), steps),
-        model,
-        data,
-        recipe.reward,
-        device,
-        lambda _, loss: bar(1, f"loss {loss:.3f}"),
-        work / "reward.pt",
-    )
-    return model, losses
+        Args:
+            recipe: Sizes and lengths.
+            tokenizer: Of both models.
+            seed: Fixes data, initial weights and sampling.
+            device: Where to compute.
+            start: Opens a progress bar.
+            work: Where checkpoints are kept; a stage that finds its own goes on from it.
+        """
+        self.recipe, self.tokenizer, self.seed = recipe, tokenizer, seed
+        self.device, self.start, self.work = device, start, work
 
-
-def _sampled_answers(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, language_model: LanguageModel, seed: int, start: StartBar
-) -> Iterator[tuple[Record, str]]:
-    """Let the language model answer problems of the train split; one text teaches once, however often it came."""
-    for kind in KINDS:
-        # A seed of its own: mostly problems that the language model has not met, so that its answers show true slips.
-        records = list(generate(kind, recipe.reward_problems, shuffled_seed(seed, "reward"), "train"))
-        bar = start(f"{kind} answers to label", len(records) * recipe.reward_samples)
-        samples = answers(
-            language_model,
-            tokenizer,
-            records,
-            recipe.reward_samples,
-            recipe.temperature,
-            shuffled_seed(seed, kind),
-            bar,
+    def trunk(self) -> tuple[LanguageModel, list[float]]:
+        """Train the network that both models grow from, in both layouts; returns it and the loss of every step."""
+        torch.manual_seed(self.seed)
+        recipe = self.recipe
+        shape = NetworkShape(
+            # Whole multiples of 64 rows keep matrix kernels on their fast path.
+            vocab_size=-(-len(self.tokenizer) // 64) * 64,
+            hidden_size=recipe.hidden_size,
+            num_layers=recipe.num_layers,
+            num_heads=recipe.hidden_size // _HEAD_SIZE,
+            num_kv_heads=max(1, recipe.hidden_size // _HEAD_SIZE // 2),
+            intermediate_size=recipe.intermediate_size,
         )
-        for record, texts in zip(records, samples, strict=True):
-            yield from ((record, text) for text in dict.fromkeys(texts))
+        trunk = LanguageModel(shape).to(self.device)
+        return trunk, self._teach("trunk", trunk, self._both_layouts("trunk"), recipe.trunk)
 
+    def language_model(self, trunk: LanguageModel) -> tuple[LanguageModel, list[float]]:
+        """Train the trunk on with chats alone, its rate falling; returns the language model and its losses."""
+        model = copy.deepcopy(trunk)
+        return model, self._teach("language model", model, self._chats("language"), self.recipe.language)
 
-def _made_up_answers(recipe: Recipe, seed: int) -> Iterator[tuple[Record, str]]:
-    """Make up answers to problems of both families in turn, as many as training can use."""
-    # Conversations are longer than 60 tokens, so these suffice; they are drawn lazily.
-    count = 1000 + recipe.reward.steps * recipe.batch_tokens // 60
-    streams = [
-        made_up_answers(random.Random(f"{seed} {kind}"), generate(kind, count, shuffled_seed(seed, "made up"), "train"))
-        for kind in KINDS
-    ]
-    return chain.from_iterable(zip(*streams, strict=True))
+    def reward_model(
+        self, trunk: LanguageModel, language_model: LanguageModel
+    ) -> tuple[ProcessRewardModel, list[float]]:
+        """Train the trunk on, longer; then blocks that judge, above it; returns the reward model and its losses.
+
+        A judge should know more than those whom it judges, so what it knows of language is its own. What the judging
+        blocks learn from are the language model's answers, and made-up ones.
+        """
+        recipe = self.recipe
+        reader = copy.deepcopy(trunk)
+        self._teach("reader", reader, self._both_layouts("reader"), recipe.reader)
+        signs = [int(self.tokenizer.convert_tokens_to_ids(sign)) for sign in SIGNS]
+        network = begin_reward_model(reader, self._made_up("calibration"), signs, recipe.reward_extra_layers, self.seed)
+        sampled = list(reward_rows(self.tokenizer, (judged(*pair) for pair in self._sampled_answers(language_model))))
+        rows = self._mixed(
+            "answers", recipe.reward_sampled_share, _endless(sampled, self.seed), self._made_up("reward")
+        )
+        loss_of = reward_loss(network, int(self.tokenizer.convert_tokens_to_ids(STEP_TAG)))
+        return network.model, self._fit("reward model", network.model, loss_of, rows, recipe.reward)
+
+    def _teach(self, name: str, model: LanguageModel, rows: Iterator[Row], schedule: Schedule) -> list[float]:
+        return self._fit(name, model, language_loss(model), rows, schedule)
+
+    def _fit(
+        self, name: str, model: torch.nn.Module, loss_of: Loss, rows: Iterator[Row], schedule: Schedule
+    ) -> list[float]:
+        bar = self.start(name, schedule.steps)
+        return optimise(
+            _compiled(loss_of, schedule.steps),
+            model,
+            batches(rows, pad_id_of(self.tokenizer), self.recipe.batch_tokens, random.Random(f"{self.seed} {name}")),
+            schedule,
+            self.device,
+            lambda _, loss: bar(1, f"loss {loss:.3f}"),
+            self.work / f"{name.replace(' ', '-')}.pt",
+        )
+
+    def _both_layouts(self, purpose: str) -> Iterator[Row]:
+        """Return chats, and answers laid out for the reward model, which teach language up to their first mistake."""
+        return self._mixed(purpose, self.recipe.reward_layout_share, self._made_up(purpose), self._chats(purpose))
+
+    def _chats(self, purpose: str) -> Iterator[Row]:
+        """Return chats without end, no chat twice in a stage."""
+        chats = training_chats(10**9, shuffled_seed(self.seed, f"{purpose} chats"))
+        return chat_rows(self.tokenizer, chats, self.recipe.question_weight)
+
+    def _made_up(self, purpose: str) -> Iterator[Row]:
+        return reward_rows(self.tokenizer, made_up(shuffled_seed(self.seed, f"{purpose} made up")))
+
+    def _mixed(self, purpose: str, share: float, some: Iterator[Row], others: Iterator[Row]) -> Iterator[Row]:
+        rng = random.Random(f"{self.seed} {purpose} mixed")
+        while True:
+            yield next(some if rng.random() < share else others)
+
+    def _sampled_answers(self, language_model: LanguageModel) -> Iterator[tuple[Record, str]]:
+        """Let the language model answer problems of the train split; one text teaches once, however often it came."""
+        recipe = self.recipe
+        for kind in KINDS:
+            # A seed of its own: mostly problems that the model has not met, so that its answers show true slips.
+            records = list(generate(kind, recipe.reward_problems, shuffled_seed(self.seed, "reward"), "train"))
+            bar = self.start(f"{kind} answers to label", len(records) * recipe.reward_samples)
+            samples = answers(
+                language_model,
+                self.tokenizer,
+                records,
+                recipe.reward_samples,
+                recipe.temperature,
+                shuffled_seed(self.seed, kind),
+                bar,
+            )
+            for record, texts in zip(records, samples, strict=True):
+                # An untrained model may write the tag itself; a tag that ends no step would have no label.
+                yield from ((record, text) for text in dict.fromkeys(text.replace(STEP_TAG, "") for text in texts))
 
 
 def examine_all(
@@ -175,11 +205,6 @@ def exam_records(kind: Kind, problems: int, seed: int) -> list[Record]:
     return list(generate(kind, problems, shuffled_seed(seed, _EXAM_SEED_PURPOSE), "heldout"))
 
 
-def _mixed(sampled: Iterator[Row], made_up: Iterator[Row], share: float, rng: random.Random) -> Iterator[Row]:
-    while True:
-        yield next(sampled if rng.random() < share else made_up)
-
-
 def _endless(rows: list[Row], seed: int) -> Iterator[Row]:
     rng = random.Random(seed)
     return chain.from_iterable(rng.sample(rows, len(rows)) for _ in count())
@@ -187,7 +212,9 @@ def _endless(rows: list[Row], seed: int) -> Iterator[Row]:
 
 def _compiled(loss_of: Callable[..., torch.Tensor], steps: int) -> Callable[..., torch.Tensor]:
     """Compile a loss whose training is long enough to win back the minute that compiling takes."""
-    if steps < 1000:
+    if steps < 400:
         return loss_of
+    # One kernel a shape and stage; at its usual limit of eight, torch would silently stop compiling.
+    torch._dynamo.config.recompile_limit = 64  # noqa: SLF001  (torch's documented name for it)
     compiled: Callable[..., torch.Tensor] = torch.compile(loss_of, dynamic=False)
     return compiled

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from models.card import describe_run, write_cards
 from models.export import save_language_model, save_reward_model
 from models.recipe import PRESETS, Recipe
-from models.stages import Bar, StartBar, examine_all, make_language_model, make_reward_model, make_tokenizer
+from models.stages import Bar, Course, StartBar, examine_all, make_tokenizer
 from models.tokenizer import LONGEST_CONTEXT, STEP_TAG
 
 LANGUAGE_FOLDER, REWARD_FOLDER = "abacus", "abacus-prm"
@@ -64,15 +64,19 @@ def train(
     watch = Stopwatch()
     with watch.time("tokenizer"):
         tokenizer = make_tokenizer(recipe, seed, work)
+    course = Course(recipe, tokenizer, seed, device, start, work)
+    with watch.time("trunk"):
+        trunk, trunk_losses = course.trunk()
     with watch.time("language model"):
-        language_model, language_losses = make_language_model(recipe, tokenizer, seed, device, start, work)
+        language_model, language_losses = course.language_model(trunk)
         save_language_model(language_model, tokenizer, out / LANGUAGE_FOLDER, recipe.serving_temperature)
     with watch.time("reward model"):
-        reward_model, reward_losses = make_reward_model(recipe, tokenizer, language_model, seed, device, start, work)
+        reward_model, reward_losses = course.reward_model(trunk, language_model)
         save_reward_model(reward_model, tokenizer, out / REWARD_FOLDER)
     with watch.time("exam"):
         figures = examine_all(recipe, tokenizer, language_model, reward_model, seed, start)
-    losses = {"language": _curve(language_losses), "reward": _curve(reward_losses)}
+    curves = {"trunk": trunk_losses, "language": language_losses, "reward": reward_losses}
+    losses = {stage: _curve(each) for stage, each in curves.items()}
     run = describe_run(command, seed, _name(device), watch.minutes) | {"note": note}
     report = make_report(recipe, tokenizer, language_model, reward_model, figures, losses, run)
     write_cards(report, out / LANGUAGE_FOLDER, out / REWARD_FOLDER)

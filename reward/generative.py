@@ -26,5 +26,10 @@ def ask_about_step(tokenizer: Tokenizer, path: Path, steps: Sequence[str]) -> tu
 
 def ask_about_answer(tokenizer: Tokenizer, path: Path) -> tuple[int, ...]:
     """Asks whether a whole answer is right."""
-    question = f"Question:\n{question_of(path)}\n\nAnswer:\n{path.text.strip()}\n\nIs this answer right?"
-    return tuple(tokenizer.render([Message("system", ANSWER_SYSTEM), Message("user", question)]))
+    return tuple(tokenizer.render(answer_turns(question_of(path), path.text)))
+
+
+def answer_turns(question: str, answer: str) -> list[Message]:
+    """The turns that ask whether a whole answer is right. The bundled model is taught exactly these."""
+    told = f"Question:\n{question}\n\nAnswer:\n{answer.strip()}\n\nIs this answer right?"
+    return [Message("system", ANSWER_SYSTEM), Message("user", told)]

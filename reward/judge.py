@@ -103,8 +103,13 @@ class JudgeReward:
 
 def judge_chat(path: Path) -> list[Message]:
     """The chat that asks for a verdict. The answer stands between marks that it cannot forge."""
-    answer = path.text.replace(ANSWER_ENDS, "").strip()
-    told = f"[Question]\n{question_of(path)}\n[End of question]\n\n[Answer]\n{answer}\n{ANSWER_ENDS}"
+    return judge_turns(question_of(path), path.text)
+
+
+def judge_turns(question: str, answer: str) -> list[Message]:
+    """The same chat from its two texts. The bundled model is taught exactly these turns."""
+    answer = answer.replace(ANSWER_ENDS, "").strip()
+    told = f"[Question]\n{question}\n[End of question]\n\n[Answer]\n{answer}\n{ANSWER_ENDS}"
     return [Message("system", SYSTEM), Message("user", f"{told}\n\nWrite your critique, then 'Score: N'.")]
 
 

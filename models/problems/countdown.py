@@ -149,8 +149,8 @@ def _play(numbers: list[int], choose: Callable[[State], Move]) -> tuple[str, str
     steps = []
     while len(held) > 1:
         move = choose(tuple(sorted(value for value, _ in held)))
-        left, right = _take(held, move[0]), _take(held, move[2])
-        expression = f"{_wrapped(left)}{move[1]}{_wrapped(right)}"
+        left, right = take(held, move[0]), take(held, move[2])
+        expression = f"{wrapped(left)}{move[1]}{wrapped(right)}"
         held.append((move[3], expression))
         steps.append(f"{Equation(*move)}. Left: {' '.join(str(value) for value, _ in held)}.")
     answer = held[0][1]
@@ -172,10 +172,12 @@ def _any_move(rng: random.Random, state: State) -> Move:
     return rng.choice(small)
 
 
-def _take(held: list[tuple[int, str]], value: int) -> str:
+def take(held: list[tuple[int, str]], value: int) -> str:
+    """Take the first number of that value out of `held`; returns its expression."""
     index = next(i for i, (number, _) in enumerate(held) if number == value)
     return held.pop(index)[1]
 
 
-def _wrapped(expression: str) -> str:
+def wrapped(expression: str) -> str:
+    """Return `expression` as it stands inside a larger one."""
     return expression if expression.isdigit() else f"({expression})"

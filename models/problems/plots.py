@@ -234,7 +234,6 @@ def feeding(story: Story) -> tuple[str, Value]:
 
 PLOTS: tuple[Plot, ...] = (
     comparison,
-    comparison,
     shopping,
     shopping,
     production,

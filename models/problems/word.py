@@ -10,7 +10,7 @@ from models.problems.story import Story
 FEWEST_STEPS, MOST_STEPS = 2, 6
 CHAIN_SHARE = 0.7
 # Share of the short ones that are kept: plots have mostly two or three steps, and a search has little to find in those.
-_KEPT = {2: 0.1, 3: 0.2, 4: 0.6}
+_KEPT = {2: 0.05, 3: 0.15, 4: 0.6}
 
 
 def make_word(rng: random.Random) -> tuple[str, Record]:

@@ -5,15 +5,18 @@ import json
 import pytest
 import torch
 
-from models.batches import LENGTHS, Row, batches, chat_rows
+from models.batches import LENGTHS, UNLABELLED, Row, batches, chat_rows
 from models.card import REPORT
 from models.chats import MIX, training_chats
+from models.comparing import RewardNetwork
 from models.evaluate import auroc, vote
-from models.network import LanguageModel, NetworkShape
+from models.losses import language_loss, reward_loss
+from models.network import LanguageModel, NetworkShape, ProcessRewardModel
+from models.optimise import Schedule, optimise
 from models.recipe import SHORT
-from models.reward_rows import TRUSTED, UNLABELLED, reward_rows
+from models.reward_rows import reward_rows
+from models.step_targets import Judged, judged, prefix_marks
 from models.train import main
-from models.train_lm import Schedule, language_loss, optimise
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def test_the_short_recipe_learns_and_writes_both_models(trained):
     assert reports[0] == reports[1]
     for losses in reports[0]["losses"].values():
         assert sum(losses[-5:]) / 5 < sum(losses[:3]) / 3
-    assert reports[0]["losses"]["language"][-1] < 0.5 * reports[0]["losses"]["language"][0]
+    assert reports[0]["losses"]["trunk"][-1] < 0.6 * reports[0]["losses"]["trunk"][0]
     for name in ("abacus", "abacus-prm"):
         assert (trained / name / "model.safetensors").stat().st_size < 16_000_000
         assert (trained / name / "README.md").read_text().startswith("---\nlicense: apache-2.0")
@@ -93,7 +96,7 @@ def test_only_what_the_assistant_says_weighs_fully(tokenizer):
     """The answer and its end weigh 1, the question little, role names nothing."""
     (chat,) = [chat for chat in training_chats(50, 1) if chat.kind == "word"][:1]
     (row,) = chat_rows(tokenizer, [chat], question_weight=0.1)
-    full = tokenizer.decode([token for token, weight in zip(row.ids, row.targets, strict=True) if weight == 1])
+    full = tokenizer.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight == 1])
     assert full == chat.messages[-1]["content"] + "<|im_end|>"
 
 
@@ -101,56 +104,92 @@ def test_a_drill_teaches_results_only(tokenizer):
     """Of bare sums, nothing weighs but what stands after the equals signs."""
     (chat,) = [chat for chat in training_chats(50, 1) if chat.kind == "sums"][:1]
     (row,) = chat_rows(tokenizer, [chat], question_weight=0.0)
-    taught = tokenizer.decode([token for token, weight in zip(row.ids, row.targets, strict=True) if weight])
+    taught = tokenizer.decode([token for token, weight in zip(row.ids, row.weights, strict=True) if weight])
     results = [equation.split("=")[1] for equation in chat.messages[-1]["content"].split("\n\n")]
     assert taught == "".join(results)
 
 
+def reward_row(tokenizer, record, text):
+    """The one row of one answer."""
+    (row,) = reward_rows(tokenizer, [judged(record, text)])
+    return row
+
+
+def at_tags(tokenizer, row):
+    """The labels at step tags."""
+    tag = tokenizer.convert_tokens_to_ids("<extra_0>")
+    return [label for token, label in zip(row.ids, row.labels, strict=True) if token == tag]
+
+
 def test_reward_rows_follow_the_convention_of_qwen_math_prm(tokenizer):
-    """System turn, question, steps each followed by the tag and no blank line; labels at the tags alone."""
+    """System turn, question, steps each followed by the tag and no blank line; every tag has its step's verdict."""
     record = {"kind": "word", "question": "Q?", "answer": "3", "steps": [[1, "+", 2, 3, []]]}
-    (row,) = reward_rows(tokenizer, [(record, "A: 1+2=3.\n\nThe answer is \\boxed{4}")])
+    row = reward_row(tokenizer, record, "A: 1+2=3.\n\nThe answer is \\boxed{4}")
     assert tokenizer.decode(row.ids) == (
         "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
         "<|im_start|>user\nQ?<|im_end|>\n"
         "<|im_start|>assistant\nA: 1+2=3.<extra_0>The answer is \\boxed{4}<extra_0><|im_end|>\n"
     )
-    assert [label for label in row.targets if label != UNLABELLED] == [1.0, 0.0]
+    assert at_tags(tokenizer, row) == [1.0, 0.0]
 
 
-def test_a_step_tag_that_the_model_wrote_itself_is_dropped(tokenizer):
-    """Tags stand only after steps, so every tag has its label, whatever the answer's text."""
-    record = {"kind": "word", "question": "Q?", "answer": "3", "steps": [[1, "+", 2, 3, []]]}
-    (row,) = reward_rows(tokenizer, [(record, "<extra_0>1+2=3.<extra_0>\n\n<extra_0>")], dense=True)
-    tags = [
-        label for token, label in zip(row.ids, row.targets, strict=True) if tokenizer.decode([token]) == "<extra_0>"
-    ]
-    assert tags == [1.0, 0.0]
-
-
-def test_dense_targets_label_digits_and_trust_what_else_stands_in_right_steps(tokenizer):
-    """The question has no target; a right step is trusted, its result labelled; a wrong one has only labels."""
+def test_a_row_teaches_language_up_to_the_first_mistake_and_labels_what_can_be_checked(tokenizer):
+    """Question and tags weigh nothing, an answer's tokens 1 until a digit is wrong; sums are labelled, words not."""
     record = {"kind": "word", "question": "Q?", "answer": "9", "steps": [[1, "+", 2, 3, []], [3, "*", 3, 9, [0]]]}
-    (row,) = reward_rows(tokenizer, [(record, "A: 1+2=3.\n\nB: 3*3=8.")], dense=True)
-    told = [(tokenizer.decode([token]), target) for token, target in zip(row.ids, row.targets, strict=True)]
-    answer = told[next(place for place, (text, _) in enumerate(told) if text == "A") :]
-    first, second = answer[: answer.index(("<extra_0>", 1.0)) + 1], answer[answer.index(("<extra_0>", 1.0)) + 1 :]
-    assert {target for text, target in first if text not in ("3", "<extra_0>")} == {TRUSTED}
-    assert ("3", 1.0) in first
-    assert [pair for pair in second if pair[1] != UNLABELLED] == [("8", 0.0), ("<extra_0>", 0.0)]
-    assert {target for _, target in told[: len(told) - len(answer)]} == {UNLABELLED}
+    row = reward_row(tokenizer, record, "A: 1+2=3.\n\nB: 3*3=8.")
+    told = list(zip((tokenizer.decode([token]) for token in row.ids), row.weights, row.labels, strict=True))
+    start = len(told) - 1 - [text for text, *_ in reversed(told)].index("A")
+    assert all((weight, label) == (0.0, UNLABELLED) for _, weight, label in told[:start])
+    assert [(text.strip(), weight, label) for text, weight, label in told[start : start + 18]] == [
+        ("A", 1.0, UNLABELLED),
+        (":", 1.0, UNLABELLED),
+        ("", 1.0, UNLABELLED),
+        ("1", 1.0, 1.0),
+        ("+", 1.0, 1.0),
+        ("2", 1.0, 1.0),
+        ("=", 1.0, 1.0),
+        ("3", 1.0, 1.0),
+        (".", 1.0, 1.0),
+        ("<extra_0>", 0.0, 1.0),
+        ("B", 1.0, UNLABELLED),
+        (":", 1.0, UNLABELLED),
+        ("", 1.0, UNLABELLED),
+        ("3", 1.0, 1.0),
+        ("*", 1.0, 1.0),
+        ("3", 1.0, 1.0),
+        ("=", 1.0, 1.0),
+        ("8", 0.0, 0.0),
+    ]
+
+
+def test_an_error_stands_once_in_an_answer_and_once_in_each_wrong_line_of_a_drill(tokenizer):
+    """Before it, checked tokens carry 0; after it, and at tags, nothing; a drill's lines have no verdicts."""
+
+    def errors(row):
+        return "".join("." if error == UNLABELLED else str(int(error)) for error in row.errors).strip(".")
+
+    record = {"kind": "word", "question": "Q?", "answer": "9", "steps": [[1, "+", 2, 3, []], [3, "*", 3, 9, [0]]]}
+    assert errors(reward_row(tokenizer, record, "1+2=4.\n\n4*3=12.")) == "00001"
+    marks = prefix_marks("4.", ["3."])
+    drill = Judged("Q?", ("1+2=4.", "1+2=4."), (False, False), ([*[None] * 4, *marks],) * 2, is_answer=False)
+    (row,) = reward_rows(tokenizer, [drill])
+    assert errors(row) == "1......1"
+    assert set(row.labels) == {UNLABELLED}
+    assert set(row.weights) == {0.0}
 
 
 def test_batches_have_few_shapes_and_drop_nothing_that_fits():
     """Every batch has one of the fixed lengths and padding on the right only."""
     import random
 
-    rows = [Row([5] * size, [1.0] * size) for size in range(40, 200, 3)] * 8
-    for ids, targets in batches(rows, 0, 512, random.Random(0)):
-        assert ids.shape == targets.shape
+    rows = [Row([5] * size, [1.0] * size, [0.0] * size, [0.0] * size) for size in range(40, 200, 3)] * 8
+    for ids, weights, labels, errors in batches(rows, 0, 512, random.Random(0)):
+        assert ids.shape == weights.shape == labels.shape == errors.shape
         assert ids.shape[1] in LENGTHS
         assert (ids.diff(dim=1) <= 0).all()
-        assert ((ids > 0) == (targets > 0)).all()
+        assert ((ids > 0) == (weights > 0)).all()
+        assert ((ids > 0) == (labels != UNLABELLED)).all()
+        assert ((ids > 0) == (errors != UNLABELLED)).all()
 
 
 def test_the_rate_rises_stays_and_falls():
@@ -166,7 +205,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path):
         torch.manual_seed(0)
         model = LanguageModel(NetworkShape(32, 64, 1, 1, 1, 64))
         draw = torch.Generator().manual_seed(1)
-        data = ((torch.randint(0, 32, (2, 8), generator=draw), torch.ones(2, 8)) for _ in range(6))
+        data = ((torch.randint(0, 32, (2, 8), generator=draw), *[torch.ones(2, 8)] * 3) for _ in range(6))
         schedule = Schedule(6, peak_rate=1e-2, warmup=1)
         seen = []
 
@@ -192,6 +231,32 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path):
         torch.testing.assert_close(others[name], value)
 
 
+def test_the_losses_by_hand():
+    """Where every hidden state is 0, a token costs ln(vocabulary), a verdict ln 2 and a mistake ln 2."""
+    import math
+
+    shape = NetworkShape(32, 64, 1, 1, 1, 64)
+    language, reward = LanguageModel(shape), ProcessRewardModel(shape)
+    with torch.no_grad():
+        language.model.norm.weight.zero_()
+        reward.model.norm.weight.zero_()
+    ids = torch.arange(16).reshape(2, 8)
+    weights = torch.rand(2, 8) + 0.1
+    labels, errors = torch.full((2, 2, 8), UNLABELLED)
+
+    def value(loss_of):
+        with torch.autocast("cpu", torch.bfloat16):
+            return float(loss_of(ids, weights, labels, errors).detach())
+
+    assert value(language_loss(language)) == pytest.approx(math.log(32), abs=1e-2)
+    loss_of = reward_loss(RewardNetwork(reward, 1, torch.zeros(64)), 3)
+    assert value(loss_of) == 0.0
+    labels[0, 3], labels[1, 5] = 1.0, 0.0
+    assert value(loss_of) == pytest.approx(math.log(2), abs=1e-2)
+    errors[0, 2], errors[1, 5] = 1.0, 0.0
+    assert value(loss_of) == pytest.approx(2 * math.log(2), abs=1e-2)
+
+
 def test_auroc_by_hand():
     """Of the four pairs of right and wrong, two and a half are in order."""
     assert auroc([0.9, 0.4, 0.4, 0.6], [1, 1, 0, 0]) == pytest.approx(0.625)
@@ -206,5 +271,6 @@ def test_the_vote_sums_weights_and_the_first_wins_a_tie():
 
 def test_the_short_preset_is_short():
     """The short form keeps the shape of the recipe and little of its length."""
-    assert SHORT.language.steps <= 300
+    stages = (SHORT.trunk, SHORT.language, SHORT.reader, SHORT.reward)
+    assert sum(stage.steps for stage in stages) <= 300
     assert SHORT.exam_problems <= 50

@@ -1,14 +1,13 @@
-"""Fit the language model: next-token loss over chats, Muon and AdamW, a warm-up, a plateau and a linear decay."""
+"""Fit a network to batches: Muon and AdamW, a warm-up, a plateau and a linear decay, checkpoints on the way."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from models.network import LanguageModel
+from models.batches import Batch
 
 Progress = Callable[[int, float], None]
 
@@ -21,7 +20,8 @@ class Schedule:
         steps: Optimiser steps.
         peak_rate: Learning rate on the plateau.
         warmup: Steps of linear rise.
-        decay_share: Share of the steps, at the end, over which the rate falls linearly to 2% of the peak.
+        decay_share: Share of the steps, at the end, over which the rate falls linearly to 2% of the peak; 0 for a stage
+            that others go on from.
         weight_decay: Muon's, on the matrices inside the blocks.
     """
 
@@ -59,9 +59,9 @@ def _inside_block(name: str, parameter: Tensor) -> bool:
 
 
 def optimise(
-    loss_of: Callable[[Tensor, Tensor], Tensor],
+    loss_of: Callable[..., Tensor],
     model: torch.nn.Module,
-    data: Iterator[tuple[Tensor, Tensor]],
+    data: Iterator[Batch],
     schedule: Schedule,
     device: torch.device,
     report: Progress,
@@ -71,7 +71,7 @@ def optimise(
     """Run the schedule over `data`; returns the loss of every step.
 
     Args:
-        loss_of: Loss of one batch (ids, targets) under bfloat16 autocast.
+        loss_of: Loss of one batch, given as its tensors, under bfloat16 autocast.
         model: What to fit, in place; its parameters stay float32.
         data: Batches, as many as the schedule has steps or more.
         schedule: Steps and rates.
@@ -88,9 +88,9 @@ def optimise(
     for step in range(len(losses), schedule.steps):
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = schedule.rate(step)
-        ids, targets = (tensor.to(device) for tensor in next(data))
+        batch = [tensor.to(device) for tensor in next(data)]
         with torch.autocast(device.type, torch.bfloat16):
-            loss = loss_of(ids, targets)
+            loss = loss_of(*batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
@@ -124,21 +124,3 @@ def _resume(
         optimizer.load_state_dict(state)
     losses: list[float] = saved["losses"]
     return losses
-
-
-def language_loss(model: LanguageModel) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the weighted cross-entropy of predicting each token (natural log, mean over the weights)."""
-
-    def loss_of(ids: Tensor, weights: Tensor) -> Tensor:
-        hidden, _ = model.model(ids[:, :-1], dtype=torch.bfloat16)
-        logits = model.logits(hidden).float()
-        each = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-        weight = weights[:, 1:].flatten()
-        return (each * weight).sum() / weight.sum()
-
-    return loss_of
-
-
-def describe(schedule: Schedule) -> dict[str, float]:
-    """Return the schedule as plain figures for a report."""
-    return asdict(schedule)
