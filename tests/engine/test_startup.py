@@ -12,7 +12,7 @@ import pytest
 
 from engine.model_folder import check_runner, read_card
 from engine.pair import make_engines
-from engine.pooling import PoolingEngine
+from engine.pooling import TagEngine
 from engine.settings import EngineSettings
 from engine.startup_errors import explain
 from engine.vllm_engine import VllmEngine
@@ -45,9 +45,9 @@ def test_wrong_architecture_is_told_from_config(tiny_models: tuple[Path, Path]) 
     with pytest.raises(StartupError, match="Qwen2ForProcessRewardModel: it scores text"):
         VllmEngine(EngineSettings(prm))
     with pytest.raises(StartupError, match="Qwen2ForCausalLM: it generates text"):
-        PoolingEngine(EngineSettings(lm), "<extra_0>")
+        TagEngine(EngineSettings(lm), "<extra_0>")
     with pytest.raises(StartupError, match="no token '<no tag>'"):
-        PoolingEngine(EngineSettings(prm), "<no tag>")
+        TagEngine(EngineSettings(prm), "<no tag>")
 
 
 def test_hub_ids_are_not_taken_for_folders() -> None:
@@ -116,13 +116,13 @@ async def test_engine_that_is_not_started_says_so(tiny_models: tuple[Path, Path]
 
 
 def test_causal_reward_models_run_as_generating_engines(tiny_models: tuple[Path, Path]) -> None:
-    """Without a step tag the reward model is a language model; a classifier cannot be one, nor the other way round."""
+    """Asked for labels, the reward model is a language model; a classifier cannot be one, nor the other way round."""
     lm, prm = (EngineSettings(str(folder)) for folder in tiny_models)
-    pair = make_engines(lm, lm, step_tag=None)
+    pair = make_engines(lm, lm, VllmEngine)
     assert isinstance(pair.reward, VllmEngine)
     assert not pair.healthy
     with pytest.raises(StartupError, match="it scores text and generates none"):
-        make_engines(lm, prm, step_tag=None)
+        make_engines(lm, prm, VllmEngine)
     with pytest.raises(StartupError, match="it generates text and is no reward model"):
         make_engines(lm, lm)
 
@@ -131,9 +131,9 @@ def test_causal_reward_models_run_as_generating_engines(tiny_models: tuple[Path,
 def test_step_tags_are_single_tokens(tiny_models: tuple[Path, Path], tag: str) -> None:
     """Ordinary tokens such as a line end can be tags as well as special ones; a longer text cannot."""
     _, prm = (EngineSettings(str(folder)) for folder in tiny_models)
-    assert PoolingEngine(prm, tag).healthy is False
+    assert TagEngine(prm, tag).healthy is False
     with pytest.raises(StartupError, match="has no token"):
-        PoolingEngine(prm, f"{tag}{tag}x")
+        TagEngine(prm, f"{tag}{tag}x")
 
 
 @pytest.mark.vllm

@@ -25,7 +25,7 @@ from reward.families import (
 )
 from reward.labelled import LabelReward
 from reward.process import ProcessReward
-from reward.registry import ProcessModel
+from reward.registry import LoadedModel, Reading
 from tests.reward.fakes import NEWLINE, CharacterTokenizer, LabelLogits, LogitEngine, PieceTokenizer, path
 
 LN3 = float(np.log(3))
@@ -196,6 +196,7 @@ def test_published_aggregates() -> None:
         "rlhflow-orm": "last",
         "skywork-o1": "last",
         "generative": "mean",
+        "outcome": "last",
     }
 
 
@@ -339,12 +340,12 @@ def test_engine_of_the_other_kind_is_refused() -> None:
     tokenizer: Tokenizer = CharacterTokenizer()
     reader = LabelLogits(CharacterTokenizer(), lambda _: (0, 0))
     with pytest.raises(StartupError, match="'math-shepherd' needs another kind of engine than LogitEngine"):
-        ProcessModel(LogitEngine(), tokenizer, MATH_SHEPHERD).reward()
+        LoadedModel(LogitEngine(), PieceTokenizer(), MATH_SHEPHERD).reward()
     with pytest.raises(StartupError, match="'qwen-math' needs another kind"):
-        ProcessModel(reader, tokenizer, QWEN_MATH).reward()
+        LoadedModel(reader, tokenizer, QWEN_MATH).reward()
     with pytest.raises(StartupError, match=r"Unknown aggregate 'max'\. Known: last, min"):
-        ProcessModel(reader, tokenizer, RLHFLOW_DEEPSEEK, "max").reward()
-    assert isinstance(ProcessModel(reader, tokenizer, RLHFLOW_DEEPSEEK, "min").reward(), LabelReward)
+        LoadedModel(reader, tokenizer, RLHFLOW_DEEPSEEK, Reading("max")).reward()
+    assert isinstance(LoadedModel(reader, tokenizer, RLHFLOW_DEEPSEEK, Reading("min")).reward(), LabelReward)
 
 
 @given(st.text(alphabet="abки \n", max_size=30))
