@@ -32,6 +32,7 @@ SHEPHERD_STEPS = re.compile(r"(?<!\w)ки(?=\n|$)|\n\n")
 """Models of the Math-Shepherd family end their steps with " ки"; every other model with a blank line."""
 
 SKYWORK_BOS = "<|endoftext|>"
+"""``bos_token_id`` of Qwen2.5-Math, which Skywork's models are trained from; checked to be one token."""
 
 
 def _qwen(tokenizer: Tokenizer, path: Path, steps: Sequence[str]) -> Layout:
@@ -49,8 +50,13 @@ def _qwen(tokenizer: Tokenizer, path: Path, steps: Sequence[str]) -> Layout:
 def _skywork(tokenizer: Tokenizer, path: Path, steps: Sequence[str]) -> Layout:
     """The question on a line, then each step on a line of its own, encoded one by one.
 
-    Lines inside a step are joined by a blank, so that a line end in the solution always ends a step. The question may
-    hold line ends of its own; nothing is read there.
+    As the authors' ``prepare_input`` has it: ``encode(bos_token + problem + line end)``, then for each line of the
+    response ``encode(line)`` and the one token of a line end, at which the score is read. The beginning-of-sequence
+    token is a special one, so encoding it apart changes no piece after it. No chat template.
+
+    Two things are ours. Lines inside a step are joined by a blank, so that a line end in the solution always ends a
+    step; ``prepare_input`` scores every line, blank ones too. And the question may hold line ends of its own (theirs
+    may as well): they have scores, which nobody reads.
     """
     newline = only_token(tokenizer, "\n")
     ids = [only_token(tokenizer, SKYWORK_BOS), *tokenizer.encode(f"{question_of(path)}\n")]
@@ -107,8 +113,9 @@ SKYWORK_O1 = TagConvention(
     good_label=0,
     lay=_skywork,
 )
-"""SkyworkAI/skywork-o1-prm-inference, ``prepare_input`` and ``derive_step_rewards``: sigmoid of a value head. Inner
-line ends are joined as compute-optimal-tts does, so that the model's steps are the search's."""
+"""SkyworkAI/skywork-o1-prm-inference, ``model_utils/io_utils.py`` (read in openreasoner/openr's copy):
+``prepare_input`` and ``derive_step_rewards``, sigmoid of a value head. Inner line ends are joined as
+compute-optimal-tts does, so that the model's steps are the search's."""
 
 MATH_SHEPHERD = LabelConvention(
     name="math-shepherd",

@@ -19,7 +19,7 @@ from engine.pair import EnginePair
 from engine.pooling import OutcomeEngine
 from engine.served import ServedModel
 from engine.settings import EngineSettings
-from mcts.errors import RewardCallFailed, StartupError
+from mcts.errors import RewardCallFailed
 from mcts.ports import Message, Prompt, RewardModel
 from reward.families import GENERATIVE, family_for
 from reward.labels import EngineLabels
@@ -35,6 +35,7 @@ QUESTION = "Add 2 to 3.\nThen double it."
 PROMPT = Prompt((1,), messages=(Message("user", QUESTION),))
 STEPS = ("First 2 + 3 = 5.", "Then 2 * 5 = 11 to be sure.", "So the answer is 11")
 TEXT = "\n\n".join(STEPS)
+PLUS = {"role": "assistant", "content": "+"}
 
 
 @asynccontextmanager
@@ -125,9 +126,6 @@ async def test_rlhflow(tmp_path: Path) -> None:
     assert score.value == pytest.approx(sum(expected) / 3, abs=1e-3)
 
 
-PLUS = {"role": "assistant", "content": "+"}
-
-
 async def test_skywork_o1(tmp_path: Path) -> None:
     """``prepare_input`` and ``derive_step_rewards``: sigmoid of ``v_head`` over the last hidden state at line ends.
 
@@ -213,9 +211,3 @@ async def test_outcome_models_give_their_raw_logit(tmp_path: Path) -> None:
     assert max(abs(each) for each in expected) > 1.0  # no probability
     told = [1 / (1 + np.exp(-(logit - 0.25) / 2)) for logit in expected]
     assert [score.value for score in scores] == pytest.approx(told, abs=1e-3)
-
-
-def test_outcome_model_with_two_labels_is_refused(tmp_path: Path) -> None:
-    """Which of them would be the reward? Told before anything is loaded."""
-    with pytest.raises(StartupError, match="has 2 labels; an outcome reward model has one"):
-        OutcomeEngine(EngineSettings(str(make_orm(tmp_path / "two", labels=2))))

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.model_folder import check_runner, read_card
+from engine.model_folder import check_one_label, check_runner, read_card
 from engine.pair import make_engines
-from engine.pooling import TagEngine
+from engine.pooling import OutcomeEngine, TagEngine
 from engine.settings import EngineSettings
 from engine.startup_errors import explain
 from engine.vllm_engine import VllmEngine
 from mcts.errors import NotReady, StartupError
+from tests.engine.tiny_rewards import make_orm
 
 
 def test_missing_folder_is_found_before_vllm_is_imported(tmp_path: Path) -> None:
@@ -134,6 +135,20 @@ def test_step_tags_are_single_tokens(tiny_models: tuple[Path, Path], tag: str) -
     assert TagEngine(prm, tag).healthy is False
     with pytest.raises(StartupError, match="has no token"):
         TagEngine(prm, f"{tag}{tag}x")
+
+
+def test_outcome_model_with_two_labels_is_refused(tmp_path: Path) -> None:
+    """Which of them would be the reward? Told before anything is loaded."""
+    with pytest.raises(StartupError, match="has 2 labels; an outcome reward model has one"):
+        OutcomeEngine(EngineSettings(str(make_orm(tmp_path / "two", labels=2))))
+
+
+def test_labels_are_counted_as_transformers_counts_them(tmp_path: Path) -> None:
+    """By their names, else by their number, else there are two; nothing is known of a model on a hub."""
+    for said, labels in (({"id2label": {"0": "x"}}, 1), ({"num_labels": 3}, 3), ({}, 2)):
+        (tmp_path / "config.json").write_text(json.dumps(said))
+        assert read_card(str(tmp_path)).labels == labels
+    check_one_label(read_card("Skywork/Skywork-Reward-V2-Qwen3-8B"))
 
 
 @pytest.mark.vllm
