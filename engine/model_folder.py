@@ -25,6 +25,7 @@ class ModelCard:
         architecture: The first of ``architectures``.
         dtype: What it was saved in.
         eos_ids: End-of-sequence tokens of ``config.json`` and ``generation_config.json``.
+        labels: How many classes a classifier tells apart; 2 where it does not say, as transformers has it.
     """
 
     source: str
@@ -32,6 +33,7 @@ class ModelCard:
     architecture: str = ""
     dtype: str = ""
     eos_ids: frozenset[int] = frozenset()
+    labels: int = 0
 
 
 def read_card(model: str) -> ModelCard:
@@ -55,6 +57,7 @@ def read_card(model: str) -> ModelCard:
         architecture=next(iter(config.get("architectures") or []), ""),
         dtype=str(config.get("dtype") or config.get("torch_dtype") or ""),
         eos_ids=frozenset(_ids(config.get("eos_token_id")) | _ids(generation.get("eos_token_id"))),
+        labels=_labels(config),
     )
 
 
@@ -72,6 +75,16 @@ def check_runner(card: ModelCard, runner: Runner) -> None:
         raise StartupError(f"{card.source!r} is a {card.architecture}: it generates text and is no reward model.")
 
 
+def check_one_label(card: ModelCard) -> None:
+    """Refuses a classifier that is no outcome reward model; of a model still on a hub nothing is known.
+
+    Raises:
+        StartupError: It has another number of labels than one.
+    """
+    if card.local and card.labels != 1:
+        raise StartupError(f"{card.source!r} has {card.labels} labels; an outcome reward model has one.")
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
@@ -82,6 +95,14 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not isinstance(loaded, dict):
         raise StartupError(f"{str(path)!r} is not a JSON object.")
     return loaded
+
+
+def _labels(config: dict[str, Any]) -> int:
+    """As transformers counts them: ``id2label`` has the last word, which is what it writes for ``num_labels``."""
+    names, count = config.get("id2label"), config.get("num_labels")
+    if isinstance(names, dict):
+        return len(names)
+    return count if isinstance(count, int) else 2
 
 
 def _ids(value: object) -> set[int]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from engine import environment
 from engine.model_folder import read_card
-from engine.pooling import PoolingEngine
+from engine.pooling import TagEngine
+from engine.served import ServedModel
 from engine.settings import GPU_MEMORY_GENERATION, GPU_MEMORY_REWARD, EngineSettings
 from engine.vllm_engine import VllmEngine
 from engine.vllm_errors import all_of
@@ -21,6 +23,12 @@ Phase = Literal["loading", "warming up", "ready"]
 Progress = Callable[[str, Phase], None]
 """Called with ``generation`` or ``reward`` and the phase that begins."""
 
+RewardEngine = Callable[[EngineSettings], ServedModel]
+"""Makes the engine that a reward model is served through, not started."""
+
+QWEN_TAGS: RewardEngine = functools.partial(TagEngine, step_tag="<extra_0>")
+"""For Qwen2.5-Math-PRM and the bundled reward model."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnginePair:
@@ -30,7 +38,7 @@ class EnginePair:
     """
 
     generation: VllmEngine
-    reward: PoolingEngine | VllmEngine | None = None
+    reward: ServedModel | None = None
 
     @property
     def healthy(self) -> bool:
@@ -67,15 +75,15 @@ class EnginePair:
 
 
 def make_engines(
-    generation: EngineSettings, reward: EngineSettings | None = None, step_tag: str | None = "<extra_0>"
+    generation: EngineSettings, reward: EngineSettings | None = None, reward_engine: RewardEngine = QWEN_TAGS
 ) -> EnginePair:
     """The engines for these settings, not started.
 
     Args:
         generation: The model that writes.
-        reward: The process reward model; None for none.
-        step_tag: Where a classifier's scores are read; its convention says. None for a reward model that is a causal
-            language model and runs as one.
+        reward: The reward model; None for none.
+        reward_engine: What serves it: a ``TagEngine``, an ``OutcomeEngine``, or a ``VllmEngine`` where the reward model
+            is a causal language model and runs as one. Its convention says.
 
     Raises:
         StartupError: A folder is missing or holds the wrong kind of model.
@@ -86,8 +94,7 @@ def make_engines(
         return EnginePair(VllmEngine(generation))
     writes = _shared(generation, GPU_MEMORY_GENERATION)
     scores = _shared(reward, GPU_MEMORY_REWARD)
-    scorer = VllmEngine(scores) if step_tag is None else PoolingEngine(scores, step_tag)
-    return EnginePair(VllmEngine(writes), scorer)
+    return EnginePair(VllmEngine(writes), reward_engine(scores))
 
 
 def _shared(settings: EngineSettings, gpu_memory: float) -> EngineSettings:
@@ -96,7 +103,7 @@ def _shared(settings: EngineSettings, gpu_memory: float) -> EngineSettings:
     return dataclasses.replace(settings, threads=threads, gpu_memory=settings.gpu_memory or gpu_memory)
 
 
-async def _bring_up(name: str, engine: VllmEngine | PoolingEngine, progress: Progress) -> None:
+async def _bring_up(name: str, engine: ServedModel, progress: Progress) -> None:
     progress(name, "loading")
     await engine.start()
     progress(name, "warming up")

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from engine.replies import Assembler, read_output
 from engine.sampling import is_greedy, sampling_params
-from engine.settings import EngineInfo, EngineSettings
-from engine.tokenizer import HFTokenizer, load_tokenizer
+from engine.served import ServedModel
+from engine.settings import EngineSettings
+from engine.tokenizer import HFTokenizer
 from engine.transcript import Transcript
 from engine.vllm_errors import all_of, engine_errors
-from engine.vllm_process import VllmProcess
 from mcts.errors import PromptTooLong
 from mcts.ports import Continuation, SampleRequest
 
 WARM_UP_TOKENS = 8
 
 
-class VllmEngine:
+class VllmEngine(ServedModel):
     """Implements ``ports.Engine``. Cancelling a call aborts it in the engine.
 
     Args:
@@ -32,36 +31,12 @@ class VllmEngine:
     """
 
     def __init__(self, settings: EngineSettings, tokenizer: HFTokenizer | None = None) -> None:
-        self.process = VllmProcess(settings, "generate", lambda: {"enable_prefix_caching": True})
-        self.tokenizer = tokenizer or load_tokenizer(settings.model)
-        self._numbers = itertools.count()
-
-    @property
-    def info(self) -> EngineInfo:
-        """Facts about the running engine."""
-        return self.process.info
-
-    @property
-    def healthy(self) -> bool:
-        """Whether the engine's process lives."""
-        return self.process.healthy
-
-    async def start(self) -> None:
-        """Loads the model.
-
-        Raises:
-            StartupError: The engine cannot start; one line says why.
-        """
-        await self.process.start()
+        super().__init__(settings, "generate", lambda: {"enable_prefix_caching": True}, tokenizer)
 
     async def warm_up(self) -> None:
         """Runs one small batch, so that the first request does not pay for kernels that are made on first use."""
         prefix = tuple(self.tokenizer.encode("1 + 1 =")) or (0,)
         await self.sample(SampleRequest(prefix, n=2, max_tokens=WARM_UP_TOKENS, seed=0, top_logprobs=5))
-
-    async def close(self) -> None:
-        """Ends the engine. Closing twice does nothing."""
-        await self.process.close()
 
     async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
         """Draws ``request.n`` continuations, in the order of their seeds. Cancelling the task aborts them.
@@ -112,7 +87,7 @@ class VllmEngine:
     def _outputs(self, request: SampleRequest, n: int, *, stream: bool) -> Any:
         from vllm.inputs.engine import tokens_input
 
-        name = f"{request.search_id or 'call'}-{next(self._numbers)}"
+        name = self._request_id(request.search_id or "call")
         params = sampling_params(request, n=n, stream=stream)
         return self.process.llm.generate(tokens_input(list(request.prefix)), params, name)
 

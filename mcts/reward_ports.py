@@ -51,6 +51,7 @@ class LabelReader(Protocol):
         ...
 
 
+@runtime_checkable
 class SequenceScorer(Protocol):
     """A sequence classifier with one output. What outcome reward models are served through."""
 

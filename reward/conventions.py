@@ -1,8 +1,9 @@
-"""How families of process reward models want a solution laid out, and where they put their scores.
+"""How families of reward models want a solution laid out, and where they put their scores.
 
     Convention
-    ├── TagConvention     a classifier reads the score of a step at a token that follows it
-    └── LabelConvention   a causal language model says, after each step, which of two labels comes next
+    ├── TagConvention      a classifier reads the score of a step at a token that follows it
+    ├── LabelConvention    a causal language model says, after each step, which of two labels comes next
+    └── AnswerConvention   a sequence classifier gives the whole answer one raw logit
 
 A convention is data and pure functions; ``reward.families`` lists the families. Nothing here runs a model.
 """
@@ -16,6 +17,9 @@ from dataclasses import dataclass
 from mcts.errors import StartupError
 from mcts.ports import Path, Tokenizer
 from reward.solutions import BLANK_LINE, steps_of
+
+WHOLE = re.compile(r"(?!)")
+"""Never matches: the whole answer is one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Convention:
     Args:
         name: The family, as the settings write it.
         models: Parts of published names (lower case) that mean this family.
-        architectures: Names in ``config.json`` that only this family has.
+        architectures: Names in ``config.json``, or endings of names, that only this family has.
         aggregate: The family's published default among ``mcts.aggregates``.
         separator: What stands between the steps of a text.
     """
@@ -48,6 +52,11 @@ class Convention:
     architectures: tuple[str, ...] = ()
     aggregate: str
     separator: re.Pattern[str] = BLANK_LINE
+
+    @property
+    def judges_whole(self) -> bool:
+        """Whether it is an outcome reward model: one score for an answer, none for its steps."""
+        return self.separator is WHOLE
 
     def steps(self, text: str) -> list[str]:
         """The steps of a text, in order, never empty ones. A last step that was cut short counts as a step."""
@@ -84,6 +93,17 @@ class LabelConvention(Convention):
 
     labels: tuple[str, str]
     ask: Callable[[Tokenizer, Path, Sequence[str]], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerConvention(Convention):
+    """A family of sequence classifiers with one label. They read the chat with the answer as its last, closed turn."""
+
+    aggregate: str = "last"
+    separator: re.Pattern[str] = WHOLE
+
+
+Family = TagConvention | LabelConvention | AnswerConvention
 
 
 def label_ids(tokenizer: Tokenizer, labels: Sequence[str]) -> tuple[int, ...]:

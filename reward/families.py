@@ -1,4 +1,4 @@
-"""The families of process reward models that are supported, each by its published convention.
+"""The families of reward models that are supported, each by its published convention.
 
 Unlisted models are refused when the server starts: a guessed layout gives scores that look right and are not.
 """
@@ -10,7 +10,16 @@ from collections.abc import Sequence
 
 from mcts.errors import StartupError, StepMismatch
 from mcts.ports import Message, Path, Tokenizer
-from reward.conventions import Convention, LabelConvention, Layout, TagConvention, only_token
+from reward.conventions import (
+    WHOLE,
+    AnswerConvention,
+    Convention,
+    Family,
+    LabelConvention,
+    Layout,
+    TagConvention,
+    only_token,
+)
 from reward.generative import ask_about_step
 from reward.solutions import question_of, turns_of, without
 
@@ -22,10 +31,8 @@ SHEPHERD_BOS = "<s>"
 SHEPHERD_STEPS = re.compile(r"(?<!\w)ки(?=\n|$)|\n\n")
 """Models of the Math-Shepherd family end their steps with " ки"; every other model with a blank line."""
 
-WHOLE = re.compile(r"(?!)")
-"""Never matches: the whole answer is one step."""
-
 SKYWORK_BOS = "<|endoftext|>"
+"""``bos_token_id`` of Qwen2.5-Math, which Skywork's models are trained from; checked to be one token."""
 
 
 def _qwen(tokenizer: Tokenizer, path: Path, steps: Sequence[str]) -> Layout:
@@ -43,11 +50,16 @@ def _qwen(tokenizer: Tokenizer, path: Path, steps: Sequence[str]) -> Layout:
 def _skywork(tokenizer: Tokenizer, path: Path, steps: Sequence[str]) -> Layout:
     """The question on a line, then each step on a line of its own, encoded one by one.
 
-    Lines inside a step are joined by a blank, so that a line end in the solution always ends a step. The question may
-    hold line ends of its own; nothing is read there.
+    As the authors' ``prepare_input`` has it: ``encode(bos_token + problem + line end)``, then for each line of the
+    response ``encode(line)`` and the one token of a line end, at which the score is read. The beginning-of-sequence
+    token is a special one, so encoding it apart changes no piece after it. No chat template.
+
+    Two things are ours. Lines inside a step are joined by a blank, so that a line end in the solution always ends a
+    step; ``prepare_input`` scores every line, blank ones too. And the question may hold line ends of its own (theirs
+    may as well): they have scores, which nobody reads.
     """
     newline = only_token(tokenizer, "\n")
-    ids = [*tokenizer.encode(SKYWORK_BOS), *tokenizer.encode(f"{question_of(path)}\n")]
+    ids = [only_token(tokenizer, SKYWORK_BOS), *tokenizer.encode(f"{question_of(path)}\n")]
     marks: list[int] = []
     for step in steps:
         ids += [*tokenizer.encode(" ".join(step.split("\n"))), newline]
@@ -101,8 +113,9 @@ SKYWORK_O1 = TagConvention(
     good_label=0,
     lay=_skywork,
 )
-"""SkyworkAI/skywork-o1-prm-inference, ``prepare_input`` and ``derive_step_rewards``: sigmoid of a value head. Inner
-line ends are joined as compute-optimal-tts does, so that the model's steps are the search's."""
+"""SkyworkAI/skywork-o1-prm-inference, ``model_utils/io_utils.py`` (read in openreasoner/openr's copy):
+``prepare_input`` and ``derive_step_rewards``, sigmoid of a value head. Inner line ends are joined as
+compute-optimal-tts does, so that the model's steps are the search's."""
 
 MATH_SHEPHERD = LabelConvention(
     name="math-shepherd",
@@ -144,7 +157,11 @@ GENERATIVE = LabelConvention(name="generative", models=(), aggregate="mean", lab
 """Any chat model as a judge of steps, after GenPRM (2504.00891): P(Yes) / (P(Yes) + P(No)). Ours asks for the verdict
 at once, without a written analysis before it. Never guessed from a name: the settings must ask for it."""
 
-FAMILIES: tuple[TagConvention | LabelConvention, ...] = (
+OUTCOME = AnswerConvention(name="outcome", models=("skywork-reward",), architectures=("ForSequenceClassification",))
+"""Sequence classifiers with one label, trained on pairs of answers: Skywork-Reward (2410.18451) and its like. Its card
+renders the chat by the model's own template, begins no further turn, and reads ``logits[0][0]``."""
+
+FAMILIES: tuple[Family, ...] = (
     QWEN_MATH,
     MATH_SHEPHERD,
     RLHFLOW_MISTRAL,
@@ -152,11 +169,12 @@ FAMILIES: tuple[TagConvention | LabelConvention, ...] = (
     RLHFLOW_ORM,
     SKYWORK_O1,
     GENERATIVE,
+    OUTCOME,
 )
 """All of them, by which the settings can name one."""
 
 
-def family_for(model: str, architecture: str = "", name: str = "") -> TagConvention | LabelConvention:
+def family_for(model: str, architecture: str = "", name: str = "") -> Family:
     """The family of a reward model.
 
     Args:
@@ -170,7 +188,7 @@ def family_for(model: str, architecture: str = "", name: str = "") -> TagConvent
     if name:
         found = [family for family in FAMILIES if family.name == name]
     else:
-        found = [family for family in FAMILIES if architecture in family.architectures] or [
+        found = [family for family in FAMILIES if architecture.endswith(family.architectures)] or [
             family for family in FAMILIES if any(part in model.lower() for part in family.models)
         ]
     if found:

@@ -16,6 +16,7 @@ from mcts.budget import Budget
 from mcts.errors import InvalidRequest
 from mcts.reward_ports import AnyReward, WritingReward
 from mcts.strategies import STRATEGIES, AbMctsOptions, SelfRefineOptions
+from reward.registry import MODEL_REWARDS
 from server.backend import Backend
 from server.options import OWN_REWARD, POPULATIONS, SAMPLERS, TREES, build_options, needs_reward
 from server.presets import Preset
@@ -141,7 +142,8 @@ def _fill(search: dict[str, Any], settings: Settings, rewards: Collection[str]) 
     if strategy in SAMPLERS:
         search.setdefault("samples", settings.default_samples)
     if needs_reward(strategy):
-        common = settings.default_reward or ("prm" if "prm" in rewards else "confidence")
+        loaded = (name for name in MODEL_REWARDS if name in rewards)
+        common = settings.default_reward or next(loaded, "confidence")
         search.setdefault("reward", OWN_REWARD.get(strategy, common))
 
 

@@ -46,6 +46,11 @@ PRESETS = (
         {"strategy": "best_of_n", "reward": "prm"},
     ),
     Preset(
+        "best-of-n-orm",
+        "Samples answers; the one the outcome reward model likes best wins.",
+        {"strategy": "best_of_n", "reward": "orm"},
+    ),
+    Preset(
         "weighted-best-of-n",
         "Samples answers; the answer with the highest sum of rewards wins.",
         {"strategy": "weighted_best_of_n"},

@@ -19,26 +19,29 @@ from reward.rules import RuleReward, json_schema_rule
 from server.settings import Settings
 
 
-def make_rewards(settings: Settings, tokenizer: Tokenizer, process: RewardModel | None) -> dict[str, AnyReward]:
+def make_rewards(
+    settings: Settings, tokenizer: Tokenizer, model: RewardModel | None, name: str = PROCESS_REWARD
+) -> dict[str, AnyReward]:
     """Every reward that this server can give, by name.
 
     Args:
         settings: What the operator adds.
         tokenizer: The generating engine's.
-        process: The reward behind ``prm``; None where none is loaded.
+        model: The reward of the reward model; None where none is loaded.
+        name: What requests call that.
 
     Raises:
         StartupError: A function, the schema or a mixture cannot be used; the message says which and why.
     """
     rewards = build_rewards(None, tokenizer, JudgeSettings(settings.judge_votes, settings.judge_max_tokens))
-    if process is not None:
-        rewards[PROCESS_REWARD] = process
+    if model is not None:
+        rewards[name] = model
     if settings.reward_json_schema:
         add_reward(rewards, "json_schema", RuleReward(json_schema_rule(_schema(settings.reward_json_schema))))
-    for name, target in settings.reward_function.items():
-        add_reward(rewards, name, load_function(name, str(target)))
-    for name, mixture in settings.reward_mix.items():
-        add_reward(rewards, name, combine(rewards, name, read_weights(name, mixture)))
+    for own, target in settings.reward_function.items():
+        add_reward(rewards, own, load_function(own, str(target)))
+    for own, mixture in settings.reward_mix.items():
+        add_reward(rewards, own, combine(rewards, own, read_weights(own, mixture)))
     return rewards
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic.config import JsonDict
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from server.setting_kinds import Names, Pairs, Secrets
+from server.setting_kinds import setting as _field
 
 BUNDLED_MODEL = "abacus"
 BUNDLED_REWARD_MODEL = "abacus-prm"
@@ -33,33 +34,6 @@ def bundled(name: str) -> str:
     spec = importlib.util.find_spec("models")
     roots = list(spec.submodule_search_locations or []) if spec else []
     return str(Path(roots[0] if roots else "models") / name)
-
-
-def _several(value: object) -> object:
-    """Lets lists be written as one comma-separated string, as the environment must."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _pairs(value: object) -> object:
-    """Lets mappings be written as ``key=value`` items, values in YAML, as flags and the environment must."""
-    items = _several(value)
-    if not isinstance(items, (tuple, list)):
-        return items
-    bad = [item for item in items if "=" not in str(item)]
-    if bad:
-        raise ValueError(f"expected key=value, got {bad[0]!r}")
-    pairs = (str(item).split("=", 1) for item in items)
-    return {key: yaml.safe_load(text) for key, text in pairs}  # so that 4, true and {a: 1} have their types
-
-
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Pairs = Annotated[dict[str, Any], BeforeValidator(_pairs)]
-
-
-def _field(group: str, default: Any, description: str, metavar: str = "", **limits: Any) -> Any:
-    extra: JsonDict = {"group": group, "metavar": metavar}
-    return Field(default, description=description, json_schema_extra=extra, validate_default=True, **limits)
 
 
 class Settings(BaseModel):
@@ -112,7 +86,8 @@ class Settings(BaseModel):
     reward_model: str = _field(
         MODEL,
         "",
-        f"The process reward model, or 'none'. Default: {BUNDLED_REWARD_MODEL} with the bundled model, else none.",
+        "The reward model, which scores steps or whole answers, or 'none'. "
+        f"Default: {BUNDLED_REWARD_MODEL} with the bundled model, else none.",
         "PATH",
     )
 
@@ -120,7 +95,7 @@ class Settings(BaseModel):
         MODEL,
         "",
         "How the reward model is asked: qwen-math, math-shepherd, rlhflow-mistral, rlhflow-deepseek, "
-        "rlhflow-orm, skywork-o1, or "
+        "rlhflow-orm, skywork-o1, outcome (a sequence classifier with one label), or "
         "generative (any chat model, Yes or No per step). Default: known by its architecture or name.",
         "NAME",
     )
@@ -130,6 +105,17 @@ class Settings(BaseModel):
         "How step rewards become the path's reward: last, min, product or mean. "
         "Default: as published for the reward model.",
         "RULE",
+    )
+    reward_center: float | None = _field(
+        MODEL, None, "Of an outcome reward model: the raw score that is worth 0.5. Default: 0.", "LOGIT"
+    )
+    reward_scale: float | None = _field(
+        MODEL,
+        None,
+        "Of an outcome reward model: how far above reward_center is worth 0.73. Higher tells far scores apart better "
+        "and near ones worse. Default: 1.",
+        "LOGITS",
+        gt=0,
     )
 
     reward_function: Pairs = _field(
@@ -221,7 +207,7 @@ class Settings(BaseModel):
     default_reward: str = _field(
         SEARCH,
         "",
-        "Reward where request and preset name none. Default: prm when one is loaded, else confidence.",
+        "Reward where request and preset name none. Default: that of the reward model, else confidence.",
         "REWARD",
     )
     default_simulations: int = _field(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from pathlib import Path
 
-from engine.model_folder import check_runner, read_card
-from engine.pair import EnginePair, make_engines
-from engine.pooling import PoolingEngine
+from engine.model_folder import check_one_label, check_runner, read_card
+from engine.pair import EnginePair, RewardEngine, make_engines
+from engine.pooling import OutcomeEngine, TagEngine
+from engine.served import ServedModel
 from engine.settings import EngineSettings
 from engine.vllm_engine import VllmEngine
 from mcts.errors import StartupError
 from mcts.ports import Sampling
-from reward.conventions import LabelConvention, TagConvention
+from reward.conventions import AnswerConvention, Family, LabelConvention, TagConvention
 from reward.families import family_for
 from reward.labels import EngineLabels
-from reward.registry import ProcessModel
+from reward.registry import LoadedModel, Reading
 from server.backend import Backend, Report
 from server.rewards import make_answers, make_rewards
 from server.settings import BUNDLED_MODEL, Settings, bundled
@@ -33,8 +35,11 @@ def check_models(settings: Settings) -> None:
     try:
         check_runner(read_card(settings.model), "generate")
         if path := settings.reward_model_path:
-            family = _family(settings, path)
-            check_runner(read_card(path), "generate" if isinstance(family, LabelConvention) else "pooling")
+            family, card = _family(settings, path), read_card(path)
+            _reading(settings).check(family)
+            check_runner(card, "generate" if isinstance(family, LabelConvention) else "pooling")
+            if isinstance(family, AnswerConvention):
+                check_one_label(card)
     except StartupError as error:
         hint = " Make the bundled models with: make train" if settings.model == bundled(BUNDLED_MODEL) else ""
         raise StartupError(f"{error}{hint}") from None
@@ -59,17 +64,16 @@ async def load_vllm(settings: Settings, report: Report) -> Backend:
 
 def _backend(pair: EnginePair, settings: Settings) -> Backend:
     writer, scorer = pair.generation, pair.reward
-    process = None
+    rewards = make_rewards(settings, writer.tokenizer, None)
     if scorer:
-        reader = scorer if isinstance(scorer, PoolingEngine) else EngineLabels(scorer)
-        family = _family(settings, scorer.info.model, scorer.info.architecture)
-        process = ProcessModel(reader, scorer.tokenizer, family, settings.reward_aggregate or "")
+        loaded = _loaded(settings, scorer)
+        rewards = make_rewards(settings, writer.tokenizer, loaded.reward(), loaded.name)
         _warn_of_short_reading(writer, scorer)
     return Backend(
         engine=writer,
         tokenizer=writer.tokenizer,
         answers=make_answers(settings),
-        rewards=make_rewards(settings, writer.tokenizer, process.reward() if process else None),
+        rewards=rewards,
         sampling=_recommended(writer),
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
@@ -117,7 +121,7 @@ def _recommended(writer: VllmEngine) -> Sampling:
     return Sampling(**{name: told[name] for name in known if told.get(name) is not None})
 
 
-def _warn_of_short_reading(writer: VllmEngine, scorer: PoolingEngine | VllmEngine) -> None:
+def _warn_of_short_reading(writer: VllmEngine, scorer: ServedModel) -> None:
     """A path that the reward model cannot read fails its search, so the operator should know early."""
     writes, reads = writer.info.max_model_len, scorer.info.max_model_len
     if reads < writes:
@@ -128,11 +132,31 @@ def _pair(settings: Settings) -> EnginePair:
     path = settings.reward_model_path
     if path is None:
         return make_engines(writer_settings(settings))
-    family = _family(settings, path)
-    tag = family.tag if isinstance(family, TagConvention) else None
-    return make_engines(writer_settings(settings), scorer_settings(settings, path), tag)
+    serving = _engine_for(_family(settings, path))
+    return make_engines(writer_settings(settings), scorer_settings(settings, path), serving)
 
 
-def _family(settings: Settings, path: str, architecture: str = "") -> TagConvention | LabelConvention:
+def _engine_for(family: Family) -> RewardEngine:
+    """What serves a reward model of that family."""
+    if isinstance(family, TagConvention):
+        return functools.partial(TagEngine, step_tag=family.tag)
+    return VllmEngine if isinstance(family, LabelConvention) else OutcomeEngine
+
+
+def _loaded(settings: Settings, scorer: ServedModel) -> LoadedModel:
+    """The reward model behind a running engine. Its architecture has the last word on a hub model's family."""
+    family = _family(settings, scorer.info.model, scorer.info.architecture)
+    if isinstance(scorer, VllmEngine):
+        return LoadedModel(EngineLabels(scorer), scorer.tokenizer, family, _reading(settings))
+    if isinstance(scorer, (TagEngine, OutcomeEngine)):
+        return LoadedModel(scorer, scorer.tokenizer, family, _reading(settings))
+    raise StartupError(f"{type(scorer).__name__} serves no reward model.")
+
+
+def _reading(settings: Settings) -> Reading:
+    return Reading(settings.reward_aggregate, settings.reward_center, settings.reward_scale)
+
+
+def _family(settings: Settings, path: str, architecture: str = "") -> Family:
     """The reward model's family. Of a hub model only the name is known before it is loaded."""
     return family_for(path, architecture or read_card(path).architecture, settings.reward_convention)

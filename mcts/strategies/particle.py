@@ -1,4 +1,18 @@
-"""Particle filtering (Puri et al., 2502.01618): after every step the paths are weighed by reward and resampled."""
+"""Particle filtering (Puri et al., 2502.01618): after every step the paths are weighed by reward and resampled.
+
+Compared with the authors' two codes, probabilistic-inference-scaling (``src/sal/search/particle_gibbs.py``, commit
+e6d4aa7) and its_hub (``its_hub/algorithms/particle_gibbs.py``, commit 005d903):
+
+- Weights are the softmax of the log-odds of the latest reward over a temperature, in both (its_hub: temperature 1);
+  rewards before the latest take no part.
+- Finished particles keep their weight and are resampled with the others: its_hub, and the first code's function unless
+  told otherwise (``resample_inactive``; its command line leaves it off and resamples the open ones only).
+- Nothing is resampled after the last step: the first code. its_hub resamples once more before it picks.
+- Both draw each particle by itself (``multinomial``); systematic resampling is our default, and a choice in later
+  versions of its_hub.
+- its_hub answers with the particle of the highest weight, which is the vote ``max_value`` here; our default,
+  ``weighted``, sums the rewards of equal answers.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +34,8 @@ from mcts.strategy import Ports
 
 Resampling = Literal["systematic", "multinomial"]
 
-CERTAINTY = 1e-6
-"""Rewards are kept this far from 0 and 1, where log-odds are infinite."""
+CERTAINTY = 1e-7
+"""Rewards are kept this far from 0 and 1, where log-odds are infinite; as in its_hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +117,8 @@ def _resampled(population: Population, options: ParticleOptions, paths: Sequence
 def odds(rewards: Sequence[float], tempering: float) -> list[float]:
     """Weights of particles, softmax of ``log(R / (1 - R)) / T``: with ``T`` 1 the odds ``R / (1 - R)``, normalised.
 
-    The formula is that of the authors' code (its_hub). It takes the latest reward, which is about the whole path so
-    far, in place of a running product.
+    The formula is that of the authors' codes (``inverse_sigmoid`` and ``softmax``; ``T`` is ``softmax_temp`` there, 1
+    unless set). It takes the latest reward, which is about the whole path so far, in place of a running product.
 
     Args:
         rewards: At least one, each in [0, 1].

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.pair import EnginePair
-from engine.pooling import PoolingEngine
+from engine.pooling import TagEngine
 from mcts.errors import RewardCallFailed
 from mcts.ports import FloatArray
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.fixture
-def reward(tiny_engines: EnginePair) -> PoolingEngine:
+def reward(tiny_engines: EnginePair) -> TagEngine:
     """The reward engine."""
     assert tiny_engines.reward is not None
     return tiny_engines.reward
@@ -40,9 +40,7 @@ def by_hand(folder: Path, prompt: list[int], tag: int) -> FloatArray:
     return rows
 
 
-async def test_rows_are_the_heads_probabilities_at_the_tags(
-    reward: PoolingEngine, tiny_models: tuple[Path, Path]
-) -> None:
+async def test_rows_are_the_heads_probabilities_at_the_tags(reward: TagEngine, tiny_models: tuple[Path, Path]) -> None:
     """One row per tag, in order, equal to the model computed in plain torch."""
     texts = ["a<extra_0>", "the sun<extra_0>rises<extra_0>\n\nnow<extra_0>", "no tag at the end<extra_0> but text"]
     prompts = [reward.tokenizer.encode(text) for text in texts]
@@ -55,7 +53,7 @@ async def test_rows_are_the_heads_probabilities_at_the_tags(
         assert row.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
-async def test_many_prompts_come_back_in_order(reward: PoolingEngine) -> None:
+async def test_many_prompts_come_back_in_order(reward: TagEngine) -> None:
     """All prompts of a call are in the engine at once, and each gets its own rows."""
     prompts = [reward.tokenizer.encode(f"{i} " + "step<extra_0>" * (1 + i % 5)) for i in range(40)]
     rows = await reward.classify(prompts)
@@ -65,7 +63,7 @@ async def test_many_prompts_come_back_in_order(reward: PoolingEngine) -> None:
     assert await reward.classify([]) == []
 
 
-async def test_too_long_a_path_is_named(reward: PoolingEngine) -> None:
+async def test_too_long_a_path_is_named(reward: TagEngine) -> None:
     """A path beyond the model's context fails its call with the lengths; the engine lives on."""
     limit = reward.info.max_model_len
     with pytest.raises(RewardCallFailed, match=f"fewer than {limit} tokens; a path has {limit}"):
@@ -73,7 +71,7 @@ async def test_too_long_a_path_is_named(reward: PoolingEngine) -> None:
     assert reward.healthy
 
 
-async def test_cancelling_aborts_in_the_engine(reward: PoolingEngine) -> None:
+async def test_cancelling_aborts_in_the_engine(reward: TagEngine) -> None:
     """A cancelled call leaves nothing to do."""
     tag = reward.tokenizer.token_id("<extra_0>") or 0
     task = asyncio.create_task(reward.classify([[65] * 500 + [tag]] * 64))

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.model_folder import check_runner, read_card
+from engine.model_folder import check_one_label, check_runner, read_card
 from engine.pair import make_engines
-from engine.pooling import PoolingEngine
+from engine.pooling import OutcomeEngine, TagEngine
 from engine.settings import EngineSettings
 from engine.startup_errors import explain
 from engine.vllm_engine import VllmEngine
 from mcts.errors import NotReady, StartupError
+from tests.engine.tiny_rewards import make_orm
 
 
 def test_missing_folder_is_found_before_vllm_is_imported(tmp_path: Path) -> None:
@@ -45,9 +46,9 @@ def test_wrong_architecture_is_told_from_config(tiny_models: tuple[Path, Path]) 
     with pytest.raises(StartupError, match="Qwen2ForProcessRewardModel: it scores text"):
         VllmEngine(EngineSettings(prm))
     with pytest.raises(StartupError, match="Qwen2ForCausalLM: it generates text"):
-        PoolingEngine(EngineSettings(lm), "<extra_0>")
+        TagEngine(EngineSettings(lm), "<extra_0>")
     with pytest.raises(StartupError, match="no token '<no tag>'"):
-        PoolingEngine(EngineSettings(prm), "<no tag>")
+        TagEngine(EngineSettings(prm), "<no tag>")
 
 
 def test_hub_ids_are_not_taken_for_folders() -> None:
@@ -116,13 +117,13 @@ async def test_engine_that_is_not_started_says_so(tiny_models: tuple[Path, Path]
 
 
 def test_causal_reward_models_run_as_generating_engines(tiny_models: tuple[Path, Path]) -> None:
-    """Without a step tag the reward model is a language model; a classifier cannot be one, nor the other way round."""
+    """Asked for labels, the reward model is a language model; a classifier cannot be one, nor the other way round."""
     lm, prm = (EngineSettings(str(folder)) for folder in tiny_models)
-    pair = make_engines(lm, lm, step_tag=None)
+    pair = make_engines(lm, lm, VllmEngine)
     assert isinstance(pair.reward, VllmEngine)
     assert not pair.healthy
     with pytest.raises(StartupError, match="it scores text and generates none"):
-        make_engines(lm, prm, step_tag=None)
+        make_engines(lm, prm, VllmEngine)
     with pytest.raises(StartupError, match="it generates text and is no reward model"):
         make_engines(lm, lm)
 
@@ -131,9 +132,23 @@ def test_causal_reward_models_run_as_generating_engines(tiny_models: tuple[Path,
 def test_step_tags_are_single_tokens(tiny_models: tuple[Path, Path], tag: str) -> None:
     """Ordinary tokens such as a line end can be tags as well as special ones; a longer text cannot."""
     _, prm = (EngineSettings(str(folder)) for folder in tiny_models)
-    assert PoolingEngine(prm, tag).healthy is False
+    assert TagEngine(prm, tag).healthy is False
     with pytest.raises(StartupError, match="has no token"):
-        PoolingEngine(prm, f"{tag}{tag}x")
+        TagEngine(prm, f"{tag}{tag}x")
+
+
+def test_outcome_model_with_two_labels_is_refused(tmp_path: Path) -> None:
+    """Which of them would be the reward? Told before anything is loaded."""
+    with pytest.raises(StartupError, match="has 2 labels; an outcome reward model has one"):
+        OutcomeEngine(EngineSettings(str(make_orm(tmp_path / "two", labels=2))))
+
+
+def test_labels_are_counted_as_transformers_counts_them(tmp_path: Path) -> None:
+    """By their names, else by their number, else there are two; nothing is known of a model on a hub."""
+    for said, labels in (({"id2label": {"0": "x"}}, 1), ({"num_labels": 3}, 3), ({}, 2)):
+        (tmp_path / "config.json").write_text(json.dumps(said))
+        assert read_card(str(tmp_path)).labels == labels
+    check_one_label(read_card("Skywork/Skywork-Reward-V2-Qwen3-8B"))
 
 
 @pytest.mark.vllm

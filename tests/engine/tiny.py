@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ CHAT_TEMPLATE = """{%- for message in messages -%}
 {%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"""
 
 
-def _write_tokenizer(folder: Path) -> int:
+def write_tokenizer(folder: Path, specials: Sequence[str] = SPECIALS) -> int:
+    """Writes a byte-level tokenizer with a chat template; gives the number of its tokens, special ones last."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -29,7 +31,7 @@ def _write_tokenizer(folder: Path) -> int:
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=MERGES))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIALS])
+    tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in specials])
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -44,7 +46,8 @@ def _write_tokenizer(folder: Path) -> int:
     return tokenizer.get_vocab_size()
 
 
-def _config(vocab: int) -> dict[str, Any]:
+def tiny_config(vocab: int) -> dict[str, Any]:
+    """The shape of every tiny model."""
     return {
         "vocab_size": vocab,
         "hidden_size": 128,
@@ -73,9 +76,9 @@ def make_model(folder: Path, **changes: Any) -> Path:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     folder.mkdir(parents=True, exist_ok=True)
-    vocab = _write_tokenizer(folder)
+    vocab = write_tokenizer(folder)
     torch.manual_seed(0)
-    Qwen2ForCausalLM(Qwen2Config(**(_config(vocab) | changes))).float().save_pretrained(folder)
+    Qwen2ForCausalLM(Qwen2Config(**(tiny_config(vocab) | changes))).float().save_pretrained(folder)
     return folder
 
 
@@ -86,9 +89,9 @@ def make_prm(folder: Path, **changes: Any) -> Path:
     from transformers import Qwen2Config, Qwen2Model
 
     folder.mkdir(parents=True, exist_ok=True)
-    vocab = _write_tokenizer(folder)
+    vocab = write_tokenizer(folder)
     torch.manual_seed(1)
-    config = Qwen2Config(**(_config(vocab) | {"tie_word_embeddings": False} | changes))
+    config = Qwen2Config(**(tiny_config(vocab) | {"tie_word_embeddings": False} | changes))
     weights = {f"model.{name}": value.clone() for name, value in Qwen2Model(config).float().state_dict().items()}
     width = config.hidden_size
     weights |= {

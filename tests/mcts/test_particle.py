@@ -106,7 +106,7 @@ EARLY = {"": ("answer: 1", "A\n\n"), "A\n\n": ("answer: 2",)}
 
 
 def test_finished_particles_stay_and_are_multiplied():
-    """The answer's odds are a million times those of A: all four particles become the answer, nothing more is drawn."""
+    """The answer's odds are 10^14 times those of A: all four particles become the answer, nothing more is drawn."""
     where = dictated(EARLY, {"answer:1": 1.0, "A": 0.0})
     result = search(particle, where, ParticleOptions(particles=4))
     assert where.engine.asked() == [("", 4)]

@@ -10,26 +10,36 @@ import numpy as np
 
 from mcts.ports import FloatArray, Message, Path, Prompt, Step
 
-TAG = 9999
+TAG = 0xE000
+BOS = 0xE001
+"""Characters for private use, so that special tokens are one character each."""
+
 NEWLINE = ord("\n")
 QUESTION = Prompt(token_ids=(1,), messages=(Message("user", "What is 1 + 1?"),))
 
 
 class CharacterTokenizer:
-    """One token per character, one for the step tag; the template writes ``role:content|``."""
+    """One token per character and per special token; the template writes ``role:content|``."""
+
+    specials: ClassVar = {"<extra_0>": chr(TAG), "<|endoftext|>": chr(BOS)}
 
     def encode(self, text: str) -> list[int]:
         """A token per character."""
-        return [token for part in text.split("<extra_0>") for token in [*map(ord, part), TAG]][:-1]
+        for special, character in self.specials.items():
+            text = text.replace(special, character)
+        return [ord(character) for character in text]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """A character per token."""
-        return "".join("<extra_0>" if token == TAG else chr(token) for token in token_ids)
+        text = "".join(map(chr, token_ids))
+        for special, character in self.specials.items():
+            text = text.replace(character, special)
+        return text
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False) -> list[int]:
+    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
         """Every turn, the last one open when it is to be continued."""
         text = "".join(f"{message.role}:{message.content}|" for message in messages)
-        return self.encode(text[:-1] if continue_final else f"{text}assistant:")
+        return self.encode(text[:-1] if continue_final else text if closed else f"{text}assistant:")
 
 
 class PieceTokenizer(CharacterTokenizer):

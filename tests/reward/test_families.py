@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcts.errors import RewardCallFailed, StartupError, StepMismatch
+from mcts.errors import InvalidRequest, RewardCallFailed, StartupError, StepMismatch
 from mcts.ports import FloatArray, Message, Prompt, Tokenizer
-from reward.conventions import LabelConvention
+from reward.conventions import Family, LabelConvention
 from reward.families import (
     FAMILIES,
     GENERATIVE,
     MATH_SHEPHERD,
+    OUTCOME,
     QWEN_MATH,
     RLHFLOW_DEEPSEEK,
     RLHFLOW_MISTRAL,
@@ -25,7 +26,7 @@ from reward.families import (
 )
 from reward.labelled import LabelReward
 from reward.process import ProcessReward
-from reward.registry import ProcessModel
+from reward.registry import LoadedModel, Reading
 from tests.reward.fakes import NEWLINE, CharacterTokenizer, LabelLogits, LogitEngine, PieceTokenizer, path
 
 LN3 = float(np.log(3))
@@ -196,6 +197,7 @@ def test_published_aggregates() -> None:
         "rlhflow-orm": "last",
         "skywork-o1": "last",
         "generative": "mean",
+        "outcome": "last",
     }
 
 
@@ -300,6 +302,8 @@ async def test_impossible_label_is_a_sure_score() -> None:
         ("RLHFlow/Llama3.1-8B-ORM-Mistral-Data", "LlamaForCausalLM", RLHFLOW_ORM),
         ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "", SKYWORK_O1),
         ("/models/mine", "Qwen2ForPrmModel", SKYWORK_O1),
+        ("/models/mine", "LlamaForSequenceClassification", OUTCOME),
+        ("Skywork/Skywork-Reward-V2-Qwen3-8B", "", OUTCOME),
     ],
 )
 def test_families_are_known_by_architecture_or_name(model: str, architecture: str, family: object) -> None:
@@ -310,6 +314,13 @@ def test_families_are_known_by_architecture_or_name(model: str, architecture: st
 def test_the_settings_have_the_last_word() -> None:
     """A renamed or home-made model is asked as the operator says."""
     assert family_for("/models/mine", "LlamaForCausalLM", "generative") is GENERATIVE
+
+
+def test_architectures_beat_names() -> None:
+    """A folder that is called like one family and holds another is the other; a base model without a head is none."""
+    assert family_for("/models/math-shepherd-mistral-7b-prm", "Qwen2ForProcessRewardModel") is QWEN_MATH
+    with pytest.raises(StartupError, match="Qwen2ForTokenClassification"):
+        family_for("/models/mine", "Qwen2ForTokenClassification")
 
 
 @pytest.mark.parametrize(("model", "name"), [("acme/super-prm", ""), ("acme/super-prm", "magic")])
@@ -339,12 +350,48 @@ def test_engine_of_the_other_kind_is_refused() -> None:
     tokenizer: Tokenizer = CharacterTokenizer()
     reader = LabelLogits(CharacterTokenizer(), lambda _: (0, 0))
     with pytest.raises(StartupError, match="'math-shepherd' needs another kind of engine than LogitEngine"):
-        ProcessModel(LogitEngine(), tokenizer, MATH_SHEPHERD).reward()
+        LoadedModel(LogitEngine(), PieceTokenizer(), MATH_SHEPHERD).reward()
     with pytest.raises(StartupError, match="'qwen-math' needs another kind"):
-        ProcessModel(reader, tokenizer, QWEN_MATH).reward()
+        LoadedModel(reader, tokenizer, QWEN_MATH).reward()
     with pytest.raises(StartupError, match=r"Unknown aggregate 'max'\. Known: last, min"):
-        ProcessModel(reader, tokenizer, RLHFLOW_DEEPSEEK, "max").reward()
-    assert isinstance(ProcessModel(reader, tokenizer, RLHFLOW_DEEPSEEK, "min").reward(), LabelReward)
+        LoadedModel(reader, tokenizer, RLHFLOW_DEEPSEEK, Reading("max")).reward()
+    assert isinstance(LoadedModel(reader, tokenizer, RLHFLOW_DEEPSEEK, Reading("min")).reward(), LabelReward)
+
+
+def test_models_of_whole_answers_give_another_reward() -> None:
+    """What requests call it says what it is: ``orm`` for outcome models of any kind, ``prm`` for the others."""
+    reader = LabelLogits(CharacterTokenizer(), lambda _: (0, 0))
+    names = {family.name: LoadedModel(reader, reader.tokenizer, family).name for family in FAMILIES}
+    assert {name for name in names if names[name] == "orm"} == {"rlhflow-orm", "outcome"}
+    assert set(names.values()) == {"orm", "prm"}
+
+
+@pytest.mark.parametrize(
+    ("family", "reading", "message"),
+    [
+        (OUTCOME, Reading(aggregate="min"), "'outcome' scores no steps: drop reward_aggregate"),
+        (RLHFLOW_ORM, Reading(aggregate="last"), "'rlhflow-orm' scores no steps"),
+        (RLHFLOW_ORM, Reading(center=1.0), "gives probabilities: drop reward_center"),
+        (QWEN_MATH, Reading(scale=2.0), "'qwen-math' gives probabilities"),
+    ],
+)
+def test_settings_that_mean_nothing_to_a_family_are_refused(family: Family, reading: Reading, message: str) -> None:
+    """Nothing is silently ignored."""
+    with pytest.raises(StartupError, match=message):
+        reading.check(family)
+
+
+def test_a_template_that_does_not_fit_is_told_at_the_start() -> None:
+    """A reward model without a chat template, or of another tokenizer, would fail every request."""
+
+    class Refusing(CharacterTokenizer):
+        def render(self, *_: object, **__: object) -> list[int]:
+            """There is no template."""
+            raise InvalidRequest("This model has no chat template.", "messages")
+
+    reader = LabelLogits(Refusing(), lambda _: (0, 0))
+    with pytest.raises(StartupError, match="does not fit the convention 'rlhflow-deepseek': This model has no chat"):
+        LoadedModel(reader, reader.tokenizer, RLHFLOW_DEEPSEEK).reward()
 
 
 @given(st.text(alphabet="abки \n", max_size=30))

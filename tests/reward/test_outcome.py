@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.scripted import ScriptedEngine
 from engine.scripted_language import ScriptedTokenizer
 from mcts.errors import RewardCallFailed, StartupError, StepMismatch
 from mcts.ports import FloatArray, Message, Prompt
+from reward.families import OUTCOME
+from reward.labels import EngineLabels
 from reward.outcome import OutcomeReward, squashed
+from reward.registry import LoadedModel, Reading
 from tests.reward.fakes import path
 
 QUESTION = Prompt((1,), messages=(Message("system", "Be brief."), Message("user", "1 + 1?")))
@@ -85,6 +89,17 @@ def test_scales_that_mean_nothing_are_refused(fields: dict[str, float]) -> None:
     """Checked when the reward is made."""
     with pytest.raises(StartupError, match="scale above 0"):
         reward(Logits(), **fields)
+
+
+async def test_a_loaded_outcome_model_is_read_as_the_operator_says() -> None:
+    """(3 − 1) / (2 / ln 3) = ln 3: 3/4. A scorer serves no process reward, nor the other way round."""
+    reading = Reading(center=1.0, scale=2 / math.log(3))
+    loaded = LoadedModel(Logits(3.0), ScriptedTokenizer(), OUTCOME, reading)
+    assert loaded.name == "orm"
+    (score,) = await loaded.reward().score([path("a", QUESTION)])
+    assert score.value == pytest.approx(0.75)
+    with pytest.raises(StartupError, match="'outcome' needs another kind of engine than EngineLabels"):
+        LoadedModel(EngineLabels(ScriptedEngine()), ScriptedTokenizer(), OUTCOME).reward()
 
 
 @given(st.floats(-1e30, 1e30), st.floats(-1e30, 1e30))

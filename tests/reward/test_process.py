@@ -12,7 +12,7 @@ from mcts.errors import InvalidRequest, RewardCallFailed, StartupError, StepMism
 from mcts.ports import Message, Prompt
 from reward.families import QWEN_MATH
 from reward.process import ProcessReward
-from reward.registry import ProcessModel, build_rewards, pick_reward
+from reward.registry import LoadedModel, build_rewards, pick_reward
 from tests.reward.fakes import CharacterTokenizer, LogitEngine, path
 
 
@@ -173,6 +173,6 @@ def test_registry_offers_prm_only_when_loaded() -> None:
     with pytest.raises(InvalidRequest, match=r"Unknown reward 'magic'.*confidence") as caught:
         pick_reward(rewards, "magic")
     assert caught.value.param == "search.reward"
-    model = ProcessModel(LogitEngine(), CharacterTokenizer(), QWEN_MATH)
+    model = LoadedModel(LogitEngine(), CharacterTokenizer(), QWEN_MATH)
     assert isinstance(pick_reward(build_rewards(model), "prm"), ProcessReward)
     assert pick_reward(rewards, "confidence").top_logprobs == 5

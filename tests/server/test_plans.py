@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from engine.scripted import ScriptedEngine
+from engine.scripted_judges import ScriptedReward
 from mcts.errors import InvalidRequest
 from mcts.ports import Sampling
 from mcts.strategies import STRATEGIES
@@ -43,6 +44,14 @@ def test_confidence_scores_where_no_reward_model_is_loaded() -> None:
     """The default reward falls back on the model's own confidence."""
     made = make_plan(None, BY_NAME["uct"], None, settings(), backend(ScriptedEngine(), rewards=build_rewards()))
     assert made.reward == "confidence"
+
+
+@pytest.mark.parametrize("preset", ["uct", "best-of-n", "weighted-best-of-n", "beam"])
+def test_an_outcome_model_scores_where_it_is_loaded(preset: str) -> None:
+    """The reward model that was loaded is the default reward, whatever kind it is."""
+    where = backend(ScriptedEngine(), rewards=build_rewards() | {"orm": ScriptedReward()})
+    assert make_plan(None, BY_NAME[preset], None, settings(), where).reward == "orm"
+    assert {"best-of-n-orm"} == {name for name in served_presets(where.rewards) if name.endswith(("-orm", "-prm"))}
 
 
 def test_a_partial_search_changes_the_preset() -> None:
@@ -177,7 +186,10 @@ def test_fields_of_another_strategy_are_refused(preset: str, field: str) -> None
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_every_preset_makes_a_plan(preset: Preset) -> None:
     """No preset has a field that its strategy lacks."""
-    assert plan(preset=preset.name).strategy == preset.search["strategy"]
+    where = backend(
+        ScriptedEngine(), rewards=build_rewards() | dict.fromkeys(["prm", "orm", "judge"], ScriptedReward())
+    )
+    assert make_plan(None, preset, None, settings(), where).strategy == preset.search["strategy"]
 
 
 def test_presets_whose_reward_is_missing_are_not_served() -> None:

@@ -45,6 +45,8 @@ def test_every_server_has_the_rewards_that_need_no_further_model() -> None:
     assert "prm" not in rewards()
     with pytest.raises(InvalidRequest, match="needs a process reward model"):
         pick_reward(rewards(), "prm")
+    with pytest.raises(InvalidRequest, match="needs an outcome reward model"):
+        pick_reward(rewards(), "orm")
     assert "prm" in rewards(ScriptedReward())
     assert "best-of-n-judge" in served_presets(rewards())
 
@@ -123,6 +125,23 @@ def test_reward_models_are_checked_by_their_convention(tiny_models: tuple[Path, 
         check_models(settings(model=lm, reward_model=lm, reward_convention="qwen-math"))
     with pytest.raises(StartupError, match="'magic' is not supported"):
         check_models(settings(model=lm, reward_model=prm, reward_convention="magic"))
+
+
+def test_outcome_models_are_checked_before_they_load(tiny_models: tuple[Path, Path], tmp_path: Path) -> None:
+    """One label, and settings that mean something to it; a process reward model has no raw logits to center."""
+    lm, prm = map(str, tiny_models)
+    folder = tmp_path / "orm"
+    folder.mkdir()
+    described = {"architectures": ["Qwen2ForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+    (folder / "config.json").write_text(json.dumps(described))
+    check_models(settings(model=lm, reward_model=str(folder), reward_center=3.0, reward_scale=2.0))
+    with pytest.raises(StartupError, match="drop reward_aggregate"):
+        check_models(settings(model=lm, reward_model=str(folder), reward_aggregate="min"))
+    with pytest.raises(StartupError, match="drop reward_center"):
+        check_models(settings(model=lm, reward_model=prm, reward_scale=2.0))
+    (folder / "config.json").write_text(json.dumps(described | {"id2label": {"0": "bad", "1": "good"}}))
+    with pytest.raises(StartupError, match="has 2 labels"):
+        check_models(settings(model=lm, reward_model=str(folder)))
 
 
 def test_functions_schema_and_mixtures_of_them(tmp_path: Path) -> None:
