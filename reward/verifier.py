@@ -98,7 +98,7 @@ class Verifier:
             return bool(verdict)
         task = self._deciding.get(pair)
         if task is None:
-            task = self._deciding[pair] = asyncio.create_task(self._decide(pair), name="comparison")
+            task = self._deciding[pair] = asyncio.create_task(self._decided(pair), name="comparison")
             task.add_done_callback(lambda _: self._deciding.pop(pair, None))
         return await asyncio.shield(task)
 
@@ -115,6 +115,12 @@ class Verifier:
             started = (await asyncio.gather(starting, return_exceptions=True))[0]
             if isinstance(started, VerifierProcess):
                 await started.kill()
+
+    async def _decided(self, pair: Pair) -> bool:
+        try:
+            return await self._decide(pair)
+        except asyncio.CancelledError:  # by ``close``: whoever waits for the verdict is not cancelled by that
+            return False
 
     async def _decide(self, pair: Pair) -> bool:
         async with self._turn:
