@@ -158,7 +158,8 @@ async def test_a_worker_takes_only_so_much_memory(reader: StandardAnswers) -> No
 async def test_answers_of_all_kinds_are_grouped(reader: StandardAnswers) -> None:
     """Chinese, emoji, code, prose, nothing, broken notation: equal text together, everything else apart, no error."""
     answers = ["你好", "答案是 4", "🙂", "🙂🙃", "print('x+1')", "def f(x): return x+1", "", "Paris", "paris", "x+",
-               "{{", "\\", "\\frac", "$$", "^^", "=", "x==x", "<b>", "a and b", "\x00", "١٢", "½", "1🙂", "你好"]  # fmt: skip
+               "{{", "\\", "\\frac", "$$", "^^", "=", "x==x", "<b>", "a and b", "\x00", "١٢", "½", "1🙂",
+               "你好"]  # fmt: skip
     groups = await reader.group(answers)
     together = {answers[i]: answers[first] for i, first in enumerate(groups) if i != first}
     assert together == {"paris": "Paris", "$$": "", "你好": "你好"}
