@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from reward.answers import StandardAnswers
 from reward.verifier import Verifier
 from server.rewards import check_rewards, make_answers
 from tests.mcts.dictated import DictatedEngine
+from tests.server.process import ESPALIER, running
 from tests.server.service import backend, serving, settings
 
 WAYS = (r"\boxed{x+7}", r"\boxed{(x+1)^2}", r"\boxed{x^2+2x+1}", r"\boxed{x(x+2)+1}", r"\boxed{7+x}", r"\boxed{3}")
@@ -85,6 +88,39 @@ async def test_a_worker_that_hangs_holds_up_no_other_request(tmp_path: Path) -> 
         told = (await slow)["search"]
     assert plain["search"]["strategy"] == "direct"
     assert [vote["count"] for vote in told["votes"]] == [1, 1]
+
+
+def worker_of(server: int) -> int:
+    """The process id of a server's worker, once it is there."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        for child in Path(f"/proc/{server}/task/{server}/children").read_text(encoding="utf-8").split():
+            if b"verifier_worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        time.sleep(0.02)
+    raise AssertionError("the server has started no worker")
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that only waits to be reaped has."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_its_server(number: int) -> None:
+    """Told to stop, or killed without a word: the worker has ended soon after."""
+    with running([*ESPALIER, "serve", "--engine", "scripted", "--port", "0"]) as server:
+        worker = worker_of(server.popen.pid)
+        server.signal(number)
+        server.exit_code()
+        end = time.monotonic() + 20
+        while not gone(worker):
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_the_setting_switches_algebra_off() -> None:
