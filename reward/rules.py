@@ -64,9 +64,12 @@ class ExactAnswer:
     async def score(self, paths: Sequence[Path]) -> list[PathScore]:
         """Scores each path, in order."""
         found = [self.answers.extract(path.text) for path in paths]
-        groups = await self.answers.group([self.expected, *(answer or "" for answer in found)])
-        right = [answer is not None and group == 0 for answer, group in zip(found, groups[1:], strict=True)]
-        return [PathScore(float(each)) for each in right]
+        right = {answer: await self._is_right(answer) for answer in dict.fromkeys(found)}
+        return [PathScore(float(right[answer])) for answer in found]
+
+    async def _is_right(self, answer: str | None) -> bool:
+        """Whether it is equivalent to the expected one, which comes first: it is what is taken for right."""
+        return answer is not None and list(await self.answers.group([self.expected, answer])) == [0, 0]
 
 
 def json_schema_rule(schema: Any) -> TextRule:

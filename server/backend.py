@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from mcts.budget import Clock
-from mcts.ports import AnswerReader, Engine, Sampling, Tokenizer
+from mcts.ports import Engine, Sampling, Tokenizer
 from mcts.reward_ports import AnyReward
+from reward.answers import StandardAnswers
 from server.settings import Settings
 
 
@@ -27,19 +28,19 @@ class Backend:
     Args:
         engine: Generates text.
         tokenizer: The engine's tokenizer.
-        answers: Reads and compares final answers.
+        answers: Reads and compares final answers. The runtime warms it up and closes it.
         rewards: Loaded rewards by name.
         sampling: How tokens are drawn where nobody says; the model's own recommendation.
         max_model_len: Most tokens of prompt and answer together.
         vocab_size: Token ids are below it.
-        close: Frees everything.
+        close: Frees the engines.
         healthy: Whether the engines can still generate; costs nothing.
         clock: Seconds, for deadlines.
     """
 
     engine: Engine
     tokenizer: Tokenizer
-    answers: AnswerReader
+    answers: StandardAnswers
     rewards: Mapping[str, AnyReward] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
     max_model_len: int = 4096

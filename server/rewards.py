@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from reward.extraction import DEFAULT_RULES
 from reward.plugins import load_function
 from reward.registry import PROCESS_REWARD, JudgeSettings, add_reward, build_rewards, combine
 from reward.rules import RuleReward, json_schema_rule
+from reward.verifier import Verifier
 from server.settings import Settings
 
 
@@ -64,10 +66,20 @@ def make_answers(settings: Settings) -> StandardAnswers:
     """What reads final answers. Where the settings give a pattern and no rules, it is tried first.
 
     Raises:
-        StartupError: A rule is unknown, or the pattern is wrong.
+        StartupError: A rule is unknown, the pattern is wrong, or math-verify is wanted and not installed.
     """
     rules = settings.answer_rules or (*(("pattern",) if settings.answer_pattern else ()), *DEFAULT_RULES)
-    return StandardAnswers(() if rules == ("none",) else rules, settings.answer_json_field, settings.answer_pattern)
+    rules = () if rules == ("none",) else rules
+    return StandardAnswers(rules, settings.answer_json_field, settings.answer_pattern, _verifier(settings))
+
+
+def _verifier(settings: Settings) -> Verifier | None:
+    """What compares answers by algebra; its process is not started yet, and nothing is imported."""
+    if settings.answer_equivalence == "exact":
+        return None
+    if importlib.util.find_spec("math_verify") is None:
+        raise StartupError("The package 'math-verify' is not installed; go without by --answer-equivalence exact.")
+    return Verifier()
 
 
 def read_weights(name: str, mixture: Any) -> dict[str, float]:

@@ -75,6 +75,7 @@ class Runtime:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         if self._backend:
+            await self._backend.answers.close()
             await self._backend.close()
 
     def drain(self) -> None:
@@ -136,6 +137,7 @@ class Runtime:
         if self.phase is Phase.STARTING:
             self.phase = Phase.READY
             self.metrics.ready.set(1)
+            backend.answers.warm()
 
     def _check_defaults(self, rewards: Mapping[str, AnyReward]) -> None:
         default = self.settings.default_preset

@@ -32,7 +32,7 @@ async def run_search(assignment: Assignment, runtime: Runtime, *observers: Obser
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
     ports = Ports(
         engine=backend.engine,
-        answers=backend.answers,
+        answers=backend.answers.for_search(),
         reward=backend.rewards[plan.reward] if plan.reward else None,
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,

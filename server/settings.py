@@ -155,6 +155,9 @@ class Settings(BaseModel):
         "unless answer_rules says otherwise.",
         "REGEX",
     )
+    answer_equivalence: Literal["math-verify", "exact"] = _field(
+        MODEL, "math-verify", "How answers are compared: exact is by value or text, math-verify also by algebra."
+    )
 
     engine: Literal["vllm", "scripted"] = _field(
         ENGINE, "vllm", "What generates: vLLM in this process, or a toy for trying the API."

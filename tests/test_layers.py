@@ -30,6 +30,8 @@ ONLY_IN = {
     "starlette": {"server"},
     "uvicorn": {"server"},
     "prometheus_client": {"server"},
+    "math_verify": {"reward"},
+    "sympy": set(),
 }
 """Third-party packages that only these folders may import. ``models`` is the training recipe, no part of a server."""
 
@@ -73,7 +75,7 @@ def test_mcts_needs_numpy_and_the_standard_library_only() -> None:
 
 @pytest.mark.parametrize("package", ONLY_IN)
 def test_heavy_packages_stay_in_their_folder(package: str) -> None:
-    """Only ``engine`` (and the training recipe) imports vllm and torch; only ``server`` imports the HTTP stack."""
+    """Vllm and torch in ``engine`` (and the training recipe), the HTTP stack in ``server``, algebra in ``reward``."""
     assert [
         f"{module.relative_to(ROOT)}:{line}"
         for folder in MAY_IMPORT
@@ -84,9 +86,19 @@ def test_heavy_packages_stay_in_their_folder(package: str) -> None:
     ] == []
 
 
-def test_the_server_imports_without_torch_and_vllm() -> None:
-    """Importing everything a gateway needs loads neither torch nor vllm, even where they are installed."""
-    script = "import sys, server.cli, server.app; print(sorted({'torch', 'vllm'} & set(sys.modules)))"
+def test_math_verify_is_imported_by_its_worker_alone() -> None:
+    """No other module of ``reward`` names it, and nobody imports the worker: it is a program."""
+    users = [m.name for m in modules("reward") if any(name == "math_verify" for name, _ in imports(m))]
+    assert users == ["verifier_worker.py"]
+    named = [m.name for folder in MAY_IMPORT for m in modules(folder) if "import verifier_worker" in m.read_text()]
+    named += [m.name for folder in MAY_IMPORT for m in modules(folder) if "reward.verifier_worker" in m.read_text()]
+    assert named == []
+
+
+def test_the_server_imports_nothing_heavy() -> None:
+    """Importing everything a gateway needs loads neither torch nor vllm nor sympy, even where they are installed."""
+    heavy = "{'torch', 'vllm', 'sympy', 'math_verify', 'latex2sympy2_extended'}"
+    script = f"import sys, server.cli, server.app, reward.answers; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
 

@@ -85,7 +85,8 @@ def backend(engine: ScriptedEngine, reward: RewardModel | None = None, **changes
     rewards: dict[str, AnyReward] = {**own, "prm": reward or ScriptedReward(worth=lambda _: 0.5)}
     if "rewards" in changes:
         rewards = changes.pop("rewards")
-    return Backend(engine, engine.tokenizer, StandardAnswers(), rewards, **{"max_model_len": 4096, **changes})
+    answers = changes.pop("answers", StandardAnswers())
+    return Backend(engine, engine.tokenizer, answers, rewards, **{"max_model_len": 4096, **changes})
 
 
 def loader(made: Backend) -> Loader:
