@@ -45,7 +45,8 @@ writes nonsense.
 _REWARD_CARD = """# Abacus-PRM
 
 A {parameters:,}-parameter `Qwen2ForProcessRewardModel` that tells, after each step of an Abacus solution, the
-probability that everything so far is right. It began as Abacus itself with fresh layers and a head above.
+probability that everything so far is right. Below, it is a language model like Abacus that has learned longer; above
+stand a block that compares each token with what was expected of it, and blocks and a head that judge.
 
 - Input: exactly the convention of Qwen2.5-Math-PRM. System turn "Please reason step by step, and put your final answer
   within \\boxed{{}}.", the question, and the steps each followed by `{tag}` (token {tag_id}) without the blank lines
@@ -128,10 +129,11 @@ def _how(report: dict[str, Any]) -> str:
     lines = [
         f"`{run['command']}` on {run['device']}, seed {run['seed']}, {run['date']}.",
         f"Minutes: {spent}. Versions: {versions}.",
-        f"Language model: {recipe['language']['steps']} steps of about {recipe['batch_tokens']} tokens.",
-        f"Reward model: {recipe['reward']['steps']} steps on {recipe['reward_samples']} sampled answers to each of",
-        f"{recipe['reward_problems']} training problems a family, and on made-up answers (the greater part:",
-        f"{100 * (1 - recipe['reward_sampled_share']):.0f}%).",
+        f"Both models go on from one trunk: {recipe['trunk']['steps']} steps of about {recipe['batch_tokens']} tokens.",
+        f"The language model takes {recipe['language']['steps']} more; the reward model's reading part takes",
+        f"{recipe['reader']['steps']} more, and its judging blocks {recipe['reward']['steps']}, on",
+        f"{recipe['reward_samples']} sampled answers to each of {recipe['reward_problems']} training problems a family",
+        f"and on made-up answers (the greater part: {100 * (1 - recipe['reward_sampled_share']):.0f}%).",
         f"All figures: `{REPORT}`.",
         *([run["note"]] if run["note"] else []),
     ]

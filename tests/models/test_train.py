@@ -240,6 +240,8 @@ def test_the_losses_by_hand():
     with torch.no_grad():
         language.model.norm.weight.zero_()
         reward.model.norm.weight.zero_()
+        for layer in (reward.score[0], reward.score[2]):
+            layer.bias.zero_()
     ids = torch.arange(16).reshape(2, 8)
     weights = torch.rand(2, 8) + 0.1
     labels, errors = torch.full((2, 2, 8), UNLABELLED)
