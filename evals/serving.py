@@ -12,8 +12,11 @@ from contextlib import contextmanager
 import httpx
 from rich.console import Console
 
-START_SECONDS = 300.0
-"""Longest wait for readiness: two engines on two busy cores take about a minute."""
+START_SECONDS = 900.0
+"""Longest wait for readiness. Two engines on two idle cores take half a minute, beside a training run ten."""
+
+STOP_SECONDS = 60.0
+"""Longest wait for a server that was told to end; then it is killed."""
 
 
 @contextmanager
@@ -32,8 +35,15 @@ def own_server(console: Console, *flags: str) -> Iterator[str]:
                 _wait_ready(process, url)
             yield url
         finally:
-            process.terminate()
-            process.wait(timeout=60)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _free_port() -> int:
