@@ -64,8 +64,8 @@ def page(suites: Mapping[str, Measured], provenance: str, picture: str | None) -
     return "\n\n".join(parts) + "\n"
 
 
-_WITHIN = """*Yes* and *no* say what the figures are; *within chance*, that the interval of the difference reaches across
-the bound."""
+_WITHIN = """*Yes* and *no* say what the figures are; *within chance*, that the interval of the difference reaches
+across the bound."""
 
 
 def all_verdicts(suites: Mapping[str, Sequence[Figures]]) -> list[Verdict]:
