@@ -32,6 +32,7 @@ def plot(figures: Sequence[Figures], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
     columns = kinds([row for row in figures if row.own])
     groups = [group for group in GROUPS if any(series_of(rows, group) for rows in columns)]
@@ -47,6 +48,9 @@ def plot(figures: Sequence[Figures], path: Path) -> None:
         line[-1].legend(*_legend(line), loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
     for panel in panels[-1]:
         panel.set_xlabel("generated tokens per question")
+        panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))  # shared by all rows of the column
+        panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+        panel.xaxis.set_minor_formatter(ticker.NullFormatter())
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, dpi=110)
     plt.close(canvas)
@@ -70,7 +74,7 @@ def _draw(panel: Any, rows: Sequence[Figures], group: str) -> None:
         accuracies = [100 * row.accuracy for row in shared]
         panel.plot([row.tokens for row in shared], accuracies, color="0.6", label=YARDSTICK)
     for number, (name, line) in enumerate(series_of(rows, group).items()):
-        panel.errorbar(
+        _, _, bars = panel.errorbar(
             [row.tokens for row in line],
             [100 * row.accuracy for row in line],
             yerr=[[100 * (row.accuracy - row.low) for row in line], [100 * (row.high - row.accuracy) for row in line]],
@@ -78,10 +82,11 @@ def _draw(panel: Any, rows: Sequence[Figures], group: str) -> None:
             marker=MARKERS[number % len(MARKERS)],
             markersize=5,
             linewidth=1.3,
-            elinewidth=0.6,
-            capsize=2,
+            elinewidth=0.8,
             label=name,
         )
+        for bar in bars:
+            bar.set_alpha(0.35)  # a dozen intervals side by side must not hide the points
     panel.set_xscale("log")
     panel.grid(alpha=0.25)
 
