@@ -77,7 +77,10 @@ def _draw(panel: Any, rows: Sequence[Figures], group: str) -> None:
         _, _, bars = panel.errorbar(
             [row.tokens for row in line],
             [100 * row.accuracy for row in line],
-            yerr=[[100 * (row.accuracy - row.low) for row in line], [100 * (row.high - row.accuracy) for row in line]],
+            yerr=[
+                [_percent(row.accuracy - row.low) for row in line],
+                [_percent(row.high - row.accuracy) for row in line],
+            ],
             color=f"C{number % 10}",
             marker=MARKERS[number % len(MARKERS)],
             markersize=5,
@@ -89,6 +92,10 @@ def _draw(panel: Any, rows: Sequence[Figures], group: str) -> None:
             bar.set_alpha(0.35)  # a dozen intervals side by side must not hide the points
     panel.set_xscale("log")
     panel.grid(alpha=0.25)
+
+
+def _percent(share: float) -> float:
+    return max(0.0, 100 * share)  # an interval of 0% or 100% may miss its share by a rounding error
 
 
 def _legend(line: Sequence[Any]) -> tuple[list[Any], list[str]]:

@@ -102,6 +102,7 @@ def test_the_plot_is_written(tmp_path: Path, kinds: tuple[str, ...]) -> None:
     rows = [row("greedy", score(1, 2), label="direct", reward=None)]
     rows += [row("uct 8", score(2, 3), kind=kind) for kind in kinds]
     rows.append(row("beam 8", score(2, 3)))
+    rows += [row(f"beam {size}", score(right, 4)) for size, right in ((16, 0), (64, 4))]  # intervals end at the point
     picture = tmp_path / "images" / "accuracy.png"
     plot(rows, picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
