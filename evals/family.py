@@ -1,8 +1,7 @@
 """Every strategy at three budgets, with each reward that makes a difference and each vote that can be taken.
 
-A budget is a number of answers. Samplers and populations write that many; trees of steps get a quarter as many
-simulations, since each writes ``branch`` = 4 answers; what writes more than answers, or less, gets as many simulations
-as cost about the same. Exact tokens are measured, and are what strategies should be compared by.
+A budget is a number of answers. Samplers and populations write that many; trees get as many simulations as cost about
+as much. Exact tokens are measured, and are what strategies should be compared by.
 """
 
 from __future__ import annotations
@@ -19,9 +18,6 @@ BUDGETS = (8, 16, 64)
 
 JUDGED = (8, 16)
 """Budgets of searches that the judge scores: its verdicts are as long as the answers."""
-
-BRANCH = 4
-"""Answers that a simulation of a tree of steps writes: the server's default."""
 
 SAMPLED: tuple[VoteRule, ...] = ("weighted", "majority", "max_value")
 TREE: tuple[VoteRule, ...] = (*SAMPLED, "max_visits")
@@ -51,8 +47,9 @@ def _per_simulation(cost: int) -> Size:
 
 
 def _committing(answers: int) -> Mapping[str, Any]:
-    simulations = max(1, answers // BRANCH)
-    return {"budget": {"simulations": simulations}, "commit": max(1, simulations // BRANCH)}
+    """A step is committed after each fourth of the simulations."""
+    simulations = max(1, answers // 2)
+    return {"budget": {"simulations": simulations}, "commit": max(1, simulations // 4)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,8 @@ class Entry:
         ]
 
 
-_STEPS = _per_simulation(BRANCH)
+_STEPS = _per_simulation(2)  # four rollouts, of which kept ones and shared beginnings cost nothing
+_ONE_STEP = _per_simulation(1)  # four single steps, or in marco-o1 little more: its trees are soon exhausted
 
 ENTRIES = (
     Entry("majority", _samples),
@@ -117,8 +115,8 @@ ENTRIES = (
     Entry("uct", _STEPS, "prm", TREE, "uct puct", {"selection": "puct"}),
     Entry("uct", _STEPS, "prm", TREE, "uct top_tokens", {"expansion": "top_tokens"}),
     Entry("uct", _committing, "prm", (), "uct commit"),
-    Entry("uct", _per_simulation(1), "prm", TREE, "uct without rollouts", {"rollout": "none"}),
-    Entry("marco-o1", _STEPS, "confidence", TREE, preset="marco-o1"),
+    Entry("uct", _ONE_STEP, "prm", TREE, "uct without rollouts", {"rollout": "none"}),
+    Entry("marco-o1", _ONE_STEP, "confidence", TREE, preset="marco-o1"),
     Entry("beam", _beams, "prm", SAMPLED),
     Entry("beam", _beams, "confidence", SAMPLED),
     Entry("dvts", _beams, "prm", SAMPLED),

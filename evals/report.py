@@ -21,15 +21,15 @@ The same tree search by the process reward model with other steps: at a blank li
 and with reflection; then without rollouts, and the reference preset, which confidence scores.""",
     "quarter": """## A quarter of the tokens
 
-A weighted vote over 64 samples against `beam` and `uct` of about 8, 12 and 16 answers, all by the process reward
-model.""",
+A weighted vote over 64 samples against `beam` with 8, 12 and 16 paths and `uct` with 4, 6 and 8 simulations, all by
+the process reward model.""",
     "family": """## Every strategy, reward and vote
 
-A budget is a number of answers. Samplers and populations write that many. Trees of steps get a quarter as many
-simulations, each of 4 answers; `self_refine` and `mctsr` likewise (critique, rewriting and grades cost about 4
-answers); `ab_mcts` half as many (critique and rewriting); `uct without rollouts` as many (a simulation writes 4
-steps). `cot_decoding` tries at most 20 first tokens, and the judge scores the smaller budgets only, since its
-verdicts are as long as answers. Compare by tokens, not by budget.
+A budget is a number of answers. Samplers and populations write that many. Trees get as many simulations as cost about
+as much: `uct` half as many (each writes 4 answers, but shares their beginnings and keeps rollouts), `uct without
+rollouts` and `marco-o1` as many, `self_refine` and `mctsr` a quarter (critique, rewriting and grades), `ab_mcts` half
+as many (critique and rewriting). `cot_decoding` tries at most 20 first tokens, and the judge scores the smaller
+budgets only, since its verdicts are as long as answers. Compare by tokens, not by budget.
 
 `accuracy` is that of the replies. The columns of votes take each vote over the same candidates of the same searches,
 by the server's own code (`mcts/votes.py`); the bold one is the search's own. An empty cell is a vote that the

@@ -96,15 +96,15 @@ def quarter_suite(model: str, _: int) -> list[Plan]:
         *(
             fixed(
                 run(
-                    f"uct {size}",
+                    f"uct {simulations}",
                     model,
                     "uct",
                     reward="prm",
-                    budget=size,
-                    search={"budget": {"simulations": size // 4}},
+                    budget=2 * simulations,
+                    search={"budget": {"simulations": simulations}},
                 )
             )
-            for size in (8, 12, 16)
+            for simulations in (4, 6, 8)
         ),
     ]
 
