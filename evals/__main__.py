@@ -44,6 +44,14 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--count", type=int, default=300, help=f"problems of each kind; suites ask parts of them: {shares}"
     )
+    parser.add_argument(
+        "--problems",
+        type=_suite_count,
+        nargs="+",
+        default=[],
+        metavar="SUITE=N",
+        help="problems of each kind in one suite, in place of its part of --count",
+    )
     parser.add_argument("--seed", type=int, default=20261123, help="seed of the problems")
     parser.add_argument("--simulations", type=int, default=32, help="simulations of each search in main and modes")
     parser.add_argument("--concurrency", type=int, default=16, help="questions asked at the same time")
@@ -56,9 +64,21 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _suite_count(text: str) -> tuple[str, int]:
+    suite, _, number = text.partition("=")
+    if suite not in SUITES or not number.isdecimal() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"expected SUITE=N with a suite among {', '.join(SUITES)}, got {text!r}")
+    return suite, int(number)
+
+
+def problems_of(options: argparse.Namespace, suite: str) -> int:
+    """How many problems of each kind a suite asks."""
+    return int(dict(options.problems).get(suite, math.ceil(options.count * SHARES[suite])))
+
+
 async def evaluate(options: argparse.Namespace, suite: str, url: str, server: str, console: Console) -> Measured:
     """Measures one suite on the server at ``url``."""
-    count = math.ceil(options.count * SHARES[suite])
+    count = problems_of(options, suite)
     problems = {kind: list(generate(kind, count, options.seed)) for kind in options.kind}
     limits = httpx.Limits(max_connections=options.concurrency)
     store = Store(options.out / suite, options.resume)

@@ -116,5 +116,5 @@ SUITES: Mapping[str, Callable[[str, int], list[Plan]]] = {
     "family": family_suite,
 }
 
-SHARES = {"main": 1.0, "modes": 0.15, "quarter": 0.5, "family": 0.2}
+SHARES = {"main": 1.0, "modes": 0.15, "quarter": 0.5, "family": 0.15}
 """Part of the problems that each suite asks. The main one compares methods closely; the others have many more runs."""
