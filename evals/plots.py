@@ -23,6 +23,9 @@ YARDSTICK = "majority"
 
 MARKERS = "osD^vP*X<>"
 
+APART = 1.02
+"""Factor on the tokens by which one line of a panel is drawn beside the next: strategies of equal size cost the same."""
+
 Series = list[Figures]
 
 
@@ -34,7 +37,7 @@ def plot(figures: Sequence[Figures], path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib import ticker
 
-    columns = kinds([row for row in figures if row.own])
+    columns = kinds([row for row in figures if row.own and row.errors < row.questions])
     groups = [group for group in GROUPS if any(series_of(rows, group) for rows in columns)]
     size = (5.2 * len(columns) + 3.2, 3.7 * max(1, len(groups)))
     canvas, panels = plt.subplots(
@@ -73,9 +76,10 @@ def _draw(panel: Any, rows: Sequence[Figures], group: str) -> None:
     if shared and YARDSTICK not in GROUPS[group]:
         accuracies = [100 * row.accuracy for row in shared]
         panel.plot([row.tokens for row in shared], accuracies, color="0.6", label=YARDSTICK)
-    for number, (name, line) in enumerate(series_of(rows, group).items()):
+    series = series_of(rows, group)
+    for number, (name, line) in enumerate(series.items()):
         _, _, bars = panel.errorbar(
-            [row.tokens for row in line],
+            [row.tokens * APART ** (number - (len(series) - 1) / 2) for row in line],
             [100 * row.accuracy for row in line],
             yerr=[
                 [_percent(row.accuracy - row.low) for row in line],

@@ -22,8 +22,8 @@ def provenance(command: str, seed: int, server: str, minutes: float) -> str:
     """
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {machine()}, Python {platform.python_version()}, "
-        f"{', '.join(versions())}, with `{command}`, in {minutes:.0f} minutes. Problems: seed {seed}, which nobody "
-        f"trained or tuned on. Weights and sources: `{server}`."
+        f"{', '.join(versions())}, with `{command}`, in {minutes:.0f} minutes. Problems: seed {seed} of the test "
+        f"split, none of which training can see. Weights and sources: `{server}`."
     )
 
 

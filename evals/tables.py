@@ -112,5 +112,5 @@ def by_verdict(verdicts: Sequence[Verdict]) -> str:
         sure = "" if one.certain else ", within chance"
         gap = one.difference
         points = f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
-        lines.append(f"| {one.claim} | {one.kind} | {held}{sure} | {points} | {one.note} |")
+        lines.append(f"| {one.claim} | {one.questions} {one.kind} | {held}{sure} | {points} | {one.note} |")
     return "\n".join(lines)

@@ -23,6 +23,7 @@ class Verdict:
 
     Args:
         kind: The problems'.
+        questions: How many.
         claim: What was claimed, as a clause.
         holds: Whether the figures satisfy it.
         certain: Whether the whole 95% interval is on that side of the bound.
@@ -31,6 +32,7 @@ class Verdict:
     """
 
     kind: str
+    questions: int
     claim: str
     holds: bool
     certain: bool
@@ -62,7 +64,7 @@ def _verdict(kind: str, claim: str, ours: Figures, theirs: Figures, bound: float
     holds = difference.mean >= bound - 1e-12  # 60 of 300 must not fall short of 0.2 by rounding
     certain = difference.low >= bound if holds else difference.high < bound
     note = f"{described(ours)} against {described(theirs)}, tokens {ours.tokens / theirs.tokens:.2f} : 1"
-    return Verdict(kind, claim, holds, certain, difference, note)
+    return Verdict(kind, len(ours.right), claim, holds, certain, difference, note)
 
 
 def quarter_verdicts(figures: Sequence[Figures]) -> list[Verdict]:

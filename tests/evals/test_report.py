@@ -60,7 +60,7 @@ def test_verdicts_say_yes_or_no_and_how_sure() -> None:
     """A claim that fails within chance is a no, and says that it is within chance."""
     rows = (row("uct prm 32", score(50, 100)), row("best of 6 prm", score(51, 100)))
     text = page({"main": Measured(rows, 1.0)}, "x", None)
-    assert "| tree search is not below best-of-N at equal tokens | word | **no**, within chance | -1.0 (" in text
+    assert "| tree search is not below best-of-N at equal tokens | 100 word | **no**, within chance | -1.0 (" in text
 
 
 def test_every_suite_is_explained() -> None:
