@@ -24,7 +24,7 @@ YARDSTICK = "majority"
 MARKERS = "osD^vP*X<>"
 
 APART = 1.02
-"""Factor on the tokens by which one line of a panel is drawn beside the next: strategies of equal size cost the same."""
+"""Factor on the tokens by which each line of a panel is drawn beside the one before: equal sizes cost the same."""
 
 Series = list[Figures]
 

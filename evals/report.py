@@ -68,8 +68,8 @@ _WITHIN = """*Yes* and *no* say what the figures are; *within chance*, that the 
 across the bound."""
 
 
-_DRAWN = """Under the vote of each search itself. Lines stand side by side where their tokens are the same: each is drawn 2%
-to the right of the one before. A run in which every question met an error is not drawn."""
+_DRAWN = """Under the vote of each search itself. Each line is drawn 2% to the right of the one before, since many
+cost the same. A run in which every question met an error is not drawn."""
 
 
 def all_verdicts(suites: Mapping[str, Sequence[Figures]]) -> list[Verdict]:
