@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import httpx
 
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One configuration to measure.
-
-    ``body`` holds further fields of the chat request (model, temperature, ``search`` …).
-    """
-
-    name: str
-    body: Mapping[str, Any]
+from evals.recast import recast
+from evals.runs import Run
+from mcts.ports import AnswerReader
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one question got: all generated tokens, and seconds as the client saw them. ``error`` is None when well."""
+    """What one question got.
+
+    Args:
+        question: Its index.
+        text: The answer.
+        tokens: All generated tokens.
+        engine_calls: Calls to the generation engine.
+        seconds: As the client saw them.
+        stop_reason: Why the search ended.
+        vote: The vote that the search itself took; empty where it took none.
+        recast: The winning text under each vote that the run asks for.
+        error: What went wrong, None when well. A reply of another search than was asked for is an error too.
+    """
 
     question: int
     text: str
@@ -32,6 +37,8 @@ class Reply:
     engine_calls: int
     seconds: float
     stop_reason: str
+    vote: str = ""
+    recast: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -40,7 +47,7 @@ class Reply:
 
 
 async def ask_all(
-    client: httpx.AsyncClient, run: Run, questions: Sequence[str], *, concurrency: int
+    client: httpx.AsyncClient, run: Run, questions: Sequence[str], *, concurrency: int, answers: AnswerReader
 ) -> AsyncIterator[Reply]:
     """Asks every question under one run and yields replies as they come.
 
@@ -49,31 +56,71 @@ async def ask_all(
         run: What to send besides the question.
         questions: The questions; a reply names its question by index.
         concurrency: How many requests are open at once, at least 1.
+        answers: Tells which answers are the same when votes are taken again.
     """
     gate = asyncio.Semaphore(concurrency)
 
     async def one(index: int) -> Reply:
         async with gate:
-            return await _ask(client, run, index, questions[index])
+            return await _ask(client, run, index, questions[index], answers)
 
     for done in asyncio.as_completed([asyncio.create_task(one(index)) for index in range(len(questions))]):
         yield await done
 
 
-async def _ask(client: httpx.AsyncClient, run: Run, index: int, question: str) -> Reply:
+async def _ask(client: httpx.AsyncClient, run: Run, index: int, question: str, answers: AnswerReader) -> Reply:
     began = time.monotonic()
     body = {"messages": [{"role": "user", "content": question}], "seed": index, **run.body}
-    answer = await client.post("/v1/chat/completions", json=body)
-    seconds = time.monotonic() - began
+    try:
+        answer = await client.post("/v1/chat/completions", json=body)
+    except httpx.HTTPError as error:
+        return _failed(index, began, f"{type(error).__name__}: {error}")
     if answer.status_code != httpx.codes.OK:
-        return Reply(index, "", 0, 0, seconds, "", f"{answer.status_code}: {answer.text[:200]}")
-    reply = answer.json()
-    search = reply.get("search") or {}
+        return _failed(index, began, f"{answer.status_code}: {answer.text[:200]}")
+    seconds = time.monotonic() - began
+    return await read_reply(run, index, answer.json(), seconds, answers)
+
+
+def _failed(index: int, began: float, error: str) -> Reply:
+    return Reply(index, "", 0, 0, time.monotonic() - began, "", error=error)
+
+
+async def read_reply(run: Run, index: int, reply: Mapping[str, Any], seconds: float, answers: AnswerReader) -> Reply:
+    """What a reply says, with the votes that the run asks for, checked against what was asked.
+
+    Args:
+        run: What was asked.
+        index: The question's.
+        reply: The ``chat.completion``.
+        seconds: How long it took.
+        answers: Tells which answers are the same.
+    """
+    search = reply["search"]
+    text = reply["choices"][0]["message"]["content"] or ""
+    votes = await recast(search["candidates"] or (), run.votes, answers) if run.votes and search["candidates"] else {}
     return Reply(
         question=index,
-        text=reply["choices"][0]["message"]["content"] or "",
+        text=text,
         tokens=reply["usage"]["completion_tokens"],
-        engine_calls=search.get("engine_calls", 0),
+        engine_calls=search["engine_calls"],
         seconds=seconds,
-        stop_reason=search.get("stop_reason", ""),
+        stop_reason=search["stop_reason"],
+        vote=search["vote"] or "",
+        recast=votes,
+        error=_departure(run, search, text, votes),
     )
+
+
+def _departure(run: Run, search: Mapping[str, Any], text: str, votes: Mapping[str, str]) -> str | None:
+    """How a reply departs from what was asked; None when it does not."""
+    if search["strategy"] != run.strategy:
+        return f"asked for {run.strategy}, searched by {search['strategy']}"
+    if search["reward"] != run.reward:
+        return f"asked for reward {run.reward}, scored by {search['reward']}"
+    if search["stop_reason"] == "failed":
+        return "an engine failed; the best answer so far was given"
+    if run.votes and not votes:
+        return "the reply lists no candidates"
+    if run.votes and votes.get(search["vote"]) != text:
+        return f"the vote {search['vote']} over the candidates does not give the reply's answer"
+    return None

@@ -1,12 +1,11 @@
-"""Runs a suite against a server, checks every answer exactly, and keeps the figures of each run."""
+"""Runs a suite against a server and keeps the figures of each run; takes runs that are already complete as they are."""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,100 +13,89 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from evals.client import Reply, ask_all
-from evals.statistics import wilson
-from evals.suites import Plan
-from models.problems import check
+from evals.figures import Figures, figures_of
+from evals.runs import Plan, Run
+from evals.store import Saved, Store, fingerprint
+from mcts.ports import AnswerReader
 
 Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """One run over one family of problems. Shares are in [0, 1]; tokens, calls and seconds are means per question."""
-
-    run: str
-    kind: str
-    questions: int
-    accuracy: float
-    low: float
-    high: float
-    tokens: float
-    engine_calls: float
-    seconds: float
-    errors: int
-    right: tuple[bool, ...]
-
-
-async def measure(
-    client: httpx.AsyncClient,
-    plans: Sequence[Plan],
-    problems: Mapping[str, Sequence[Record]],
-    *,
-    concurrency: int,
-    folder: Path,
-    console: Console,
-) -> list[Figures]:
-    """Runs every plan over every family in turn.
+class Bench:
+    """What every run of a suite is measured with.
 
     Args:
         client: An HTTP client whose base URL is the server.
-        plans: The runs, in order; a later one may be sized by an earlier one's cost.
-        problems: Records of each family, by its name.
+        server: What is known of the server, for fingerprints.
         concurrency: Open requests at any time, at least 1.
-        folder: Where the replies of each run are kept, one JSON object a line; it exists.
+        store: Where runs are kept.
+        answers: Tells which answers are the same.
         console: Where progress is shown.
     """
+
+    client: httpx.AsyncClient
+    server: str
+    concurrency: int
+    store: Store
+    answers: AnswerReader
+    console: Console
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The figures of a suite, and the seconds that its runs took."""
+
+    figures: tuple[Figures, ...]
+    seconds: float
+
+
+async def measure(bench: Bench, plans: Sequence[Plan], problems: Mapping[str, Sequence[Record]]) -> Measured:
+    """Runs every plan over every kind of problems in turn.
+
+    Args:
+        bench: What to measure with.
+        plans: The runs, in order; a later one may be sized by an earlier one's cost.
+        problems: Records of each kind, by its name.
+    """
     figures: list[Figures] = []
+    seconds = 0.0
     for kind, records in problems.items():
         spent: dict[str, float] = {}
-        for plan in plans:
+        for number, plan in enumerate(plans, 1):
             run = plan(spent)
-            replies: list[Reply] = []
-            with _progress(console, f"{kind}: {run.name}", len(records)) as advance:
-                questions = [str(record["question"]) for record in records]
-                async for reply in ask_all(client, run, questions, concurrency=concurrency):
-                    replies.append(reply)
-                    advance(1)
-            replies.sort(key=lambda reply: reply.question)
-            figures.append(_figures(run.name, kind, records, replies))
-            spent[run.name] = figures[-1].tokens
-            _keep(folder / f"{kind} {run.name}.jsonl".replace(" ", "-"), records, replies)
-            console.print(_line(figures[-1]))
-    return figures
+            saved = await _done(bench, run, kind, records, f"{kind} {number}/{len(plans)}")
+            rows = figures_of(run, kind, records, saved.replies)
+            spent[run.name] = rows[0].tokens
+            seconds += saved.seconds
+            figures += rows
+            bench.console.print(_line(rows[0], saved.replies), highlight=False)
+    return Measured(tuple(figures), seconds)
 
 
-def _figures(name: str, kind: str, records: Sequence[Record], replies: Sequence[Reply]) -> Figures:
-    right = tuple(check(dict(record), reply.text) for record, reply in zip(records, replies, strict=True))
-    low, high = wilson(sum(right), len(right))
-    return Figures(
-        run=name,
-        kind=kind,
-        questions=len(right),
-        accuracy=sum(right) / len(right),
-        low=low,
-        high=high,
-        tokens=_mean([reply.tokens for reply in replies]),
-        engine_calls=_mean([reply.engine_calls for reply in replies]),
-        seconds=_mean([reply.seconds for reply in replies]),
-        errors=sum(reply.error is not None for reply in replies),
-        right=right,
-    )
+async def _done(bench: Bench, run: Run, kind: str, records: Sequence[Record], title: str) -> Saved:
+    mark = fingerprint(run.body, records, bench.server, bench.concurrency)
+    saved = bench.store.load(kind, run.name, mark)
+    if saved is not None:
+        return saved
+    began = time.monotonic()
+    questions = [str(record["question"]) for record in records]
+    replies: list[Reply] = []
+    with _progress(bench.console, f"{title}: {run.name}", len(records)) as advance:
+        asked = ask_all(bench.client, run, questions, concurrency=bench.concurrency, answers=bench.answers)
+        async for reply in asked:
+            replies.append(reply)
+            advance(1)
+    replies.sort(key=lambda reply: reply.question)
+    saved = Saved(tuple(replies), time.monotonic() - began)
+    bench.store.save(kind, run.name, mark, [str(record["id"]) for record in records], saved)
+    return saved
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _line(row: Figures) -> str:
-    return f"{row.kind}: {row.run}: {row.accuracy:.1%} ({row.low:.1%} to {row.high:.1%}), {row.tokens:.0f} tokens" + (
-        f", [red]{row.errors} errors[/red]" if row.errors else ""
-    )
-
-
-def _keep(path: Path, records: Sequence[Record], replies: Sequence[Reply]) -> None:
-    with path.open("w", encoding="utf-8") as lines:
-        for record, reply in zip(records, replies, strict=True):
-            lines.write(json.dumps({"id": record["id"], **reply.as_dict()}) + "\n")
+def _line(row: Figures, replies: Sequence[Reply]) -> str:
+    line = f"{row.kind}: {row.run}: {row.accuracy:.1%} ({row.low:.1%} to {row.high:.1%}), {row.tokens:.0f} tokens"
+    first = next((reply.error for reply in replies if reply.error), None)
+    return line if first is None else f"{line}, [red]{row.errors} errors[/red], the first: {first}"
 
 
 @contextmanager

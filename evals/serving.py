@@ -12,8 +12,11 @@ from contextlib import contextmanager
 import httpx
 from rich.console import Console
 
-START_SECONDS = 300.0
-"""Longest wait for readiness: two engines on two busy cores take about a minute."""
+START_SECONDS = 900.0
+"""Longest wait for readiness. Two engines on two idle cores take half a minute, beside a training run ten."""
+
+STOP_SECONDS = 60.0
+"""Longest wait for a server that was told to end; then it is killed."""
 
 
 @contextmanager
@@ -25,15 +28,23 @@ def own_server(console: Console, *flags: str) -> Iterator[str]:
     """
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "server.cli", "serve", "--host", "127.0.0.1", "--port", str(port), *flags]
+    command = [sys.executable, "-m", "server.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--log-level", "warning", *flags]  # a line per search would drown the progress
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
         try:
             with console.status("starting the server"):
                 _wait_ready(process, url)
             yield url
         finally:
-            process.terminate()
-            process.wait(timeout=60)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _free_port() -> int:

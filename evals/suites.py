@@ -1,58 +1,54 @@
-"""Which configurations are measured together. A later run may be sized by what an earlier one spent."""
+"""Which configurations are measured together: tree search against sampling, ways to cut steps, a quarter of the tokens.
+
+The largest suite, every strategy, stands in ``evals.family``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evals.client import Run
-
-Spent = Mapping[str, float]
-"""Mean generated tokens per question of each run done so far, by the run's name."""
-
-Plan = Callable[[Spent], Run]
-"""Makes a run once the runs before it are known."""
+from evals.family import family_suite
+from evals.runs import Plan, Run, Spent, fixed, run
 
 GREEDY = "greedy"
 SAMPLE = "majority 4"
+WEIGHTED_64 = "weighted best of 64"
 
 
-def fixed(name: str, model: str, search: Mapping[str, Any] | None = None, **fields: Any) -> Plan:
-    """A run that hangs on no other."""
-    body = {"model": model, **fields, **({"search": dict(search)} if search is not None else {})}
-    return lambda _: Run(name, body)
+def main_suite(model: str, simulations: int) -> list[Plan]:
+    """Tree search against greedy decoding and against sampling at equal generated tokens."""
+    prm = f"uct prm {simulations}"
+    confidence = f"uct confidence {simulations}"
+    tree: Any = {"budget": {"simulations": simulations}}
+    return [
+        fixed(run(GREEDY, model, "direct", temperature=0)),
+        fixed(run(SAMPLE, model, "majority", search={"samples": 4, "adaptive": False})),
+        fixed(run(prm, model, "uct", reward="prm", votes=("weighted", "max_value"), search=tree)),
+        _best_of_as_many_tokens(model, prm),
+        fixed(run(confidence, model, "uct", reward="confidence", votes=("weighted", "max_value"), search=tree)),
+    ]
 
 
-def at_tokens_of(other: str, name: str, model: str, strategy: str, **search: Any) -> Plan:
-    """A sampling run with as many samples as give the mean generated tokens of another run.
+def _best_of_as_many_tokens(model: str, other: str) -> Plan:
+    """Best-of-N with as many samples as give another run's tokens; the votes over them are the other samplers.
 
     The cost of one sample is taken from the run named ``SAMPLE``.
     """
 
     def plan(spent: Spent) -> Run:
         samples = max(1, round(spent[other] / (spent[SAMPLE] / 4)))
-        return Run(
-            f"{name} {samples}", {"model": model, "search": {"strategy": strategy, "samples": samples, **search}}
+        return run(
+            f"best of {samples} prm",
+            model,
+            "best_of_n",
+            reward="prm",
+            votes=("max_value", "weighted", "majority"),
+            budget=samples,
+            search={"samples": samples},
         )
 
     return plan
-
-
-def main_suite(model: str, simulations: int) -> list[Plan]:
-    """Tree search against greedy decoding and against sampling at equal generated tokens."""
-    budget = {"simulations": simulations}
-    prm = f"uct prm {simulations}"
-    confidence = f"uct confidence {simulations}"
-    return [
-        fixed(GREEDY, model, {"strategy": "direct"}, temperature=0),
-        fixed(SAMPLE, model, {"strategy": "majority", "samples": 4, "adaptive": False}),
-        fixed(prm, model, {"strategy": "uct", "reward": "prm", "budget": budget}),
-        at_tokens_of(prm, "best of n prm", model, "best_of_n", reward="prm"),
-        at_tokens_of(prm, "weighted best of n prm", model, "weighted_best_of_n", reward="prm"),
-        at_tokens_of(prm, "majority", model, "majority", adaptive=False),
-        fixed(confidence, model, {"strategy": "uct", "reward": "confidence", "budget": budget}),
-        at_tokens_of(confidence, "best of n confidence", model, "best_of_n", reward="confidence"),
-    ]
 
 
 def modes_suite(model: str, simulations: int) -> list[Plan]:
@@ -61,22 +57,64 @@ def modes_suite(model: str, simulations: int) -> list[Plan]:
     cuts = {"step": {"delimiter": "\n\n"}, "mini-step 64": {"tokens": 64}, "mini-step 32": {"tokens": 32}}
     plans = [
         fixed(
-            f"{cut}{', reflection' if reflection else ''}",
-            model,
-            {"strategy": "uct", "reward": "prm", "budget": budget, "step": step, "reflection": reflection},
+            run(
+                f"{cut}{', reflection' if reflection else ''}",
+                model,
+                "uct",
+                reward="prm",
+                search={"budget": budget, "step": step, "reflection": reflection},
+            )
         )
         for cut, step in cuts.items()
         for reflection in (False, True)
     ]
     return [
-        fixed(GREEDY, model, {"strategy": "direct"}, temperature=0),
+        fixed(run(GREEDY, model, "direct", temperature=0)),
         *plans,
-        fixed("step, no rollout", model, {"strategy": "uct", "reward": "prm", "budget": budget, "rollout": "none"}),
-        fixed("marco-o1 preset", f"{model}:marco-o1", {"budget": budget}),
+        fixed(run("step, no rollout", model, "uct", reward="prm", search={"budget": budget, "rollout": "none"})),
+        fixed(
+            run(
+                "marco-o1 preset",
+                model,
+                "marco-o1",
+                reward="confidence",
+                preset="marco-o1",
+                search={"budget": budget},
+            )
+        ),
     ]
 
 
-SUITES: Mapping[str, Callable[[str, int], list[Plan]]] = {"main": main_suite, "modes": modes_suite}
+def quarter_suite(model: str, _: int) -> list[Plan]:
+    """Whether ``uct`` or ``beam`` gets by with a quarter of the tokens of a weighted vote over 64 samples."""
+    return [
+        fixed(run(WEIGHTED_64, model, "weighted_best_of_n", reward="prm", budget=64, search={"samples": 64})),
+        *(
+            fixed(run(f"beam {size}", model, "beam", reward="prm", budget=size, search={"beams": size}))
+            for size in (8, 12, 16)
+        ),
+        *(
+            fixed(
+                run(
+                    f"uct {simulations}",
+                    model,
+                    "uct",
+                    reward="prm",
+                    budget=2 * simulations,
+                    search={"budget": {"simulations": simulations}},
+                )
+            )
+            for simulations in (4, 6, 8)
+        ),
+    ]
 
-SHARES = {"main": 1.0, "modes": 0.2}
-"""Part of the problems that each suite asks: the main one compares methods, the other only shows that its ways work."""
+
+SUITES: Mapping[str, Callable[[str, int], list[Plan]]] = {
+    "main": main_suite,
+    "modes": modes_suite,
+    "quarter": quarter_suite,
+    "family": family_suite,
+}
+
+SHARES = {"main": 1.0, "modes": 0.15, "quarter": 0.5, "family": 0.15}
+"""Part of the problems that each suite asks. The main one compares methods closely; the others have many more runs."""

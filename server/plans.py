@@ -42,7 +42,8 @@ Progress = bool | Literal["events"]
 class Plan:
     """How one request is searched. ``reward`` and ``vote`` are None for strategies without them.
 
-    ``judging`` is how many tokens the reward may have written about each path; 0 for most rewards.
+    ``judging`` is how many tokens the reward may have written about each path; 0 for most rewards. ``candidates``:
+    whether the summary lists every answer found.
     """
 
     strategy: str
@@ -52,6 +53,7 @@ class Plan:
     vote: str | None
     progress: Progress
     judging: int = 0
+    candidates: bool = False
 
     def most_tokens(self, max_tokens: int, n: int) -> int:
         """Upper bound on the tokens this search can generate when each path may have ``max_tokens``."""
@@ -109,6 +111,7 @@ def make_plan(asked: Search | None, preset: Preset, effort: str | None, settings
         vote,
         search.get("progress", True),
         _judging(backend.rewards.get(search.get("reward", ""))),
+        search.get("candidates", False),
     )
 
 

@@ -85,6 +85,17 @@ def summary(assignment: Assignment, result: SearchResult) -> reply.SearchSummary
         ),
         engine_calls=result.engine_calls,
         reward_calls=result.reward_calls,
+        candidates=[_found(candidate) for candidate in result.candidates] if plan.candidates else None,
+    )
+
+
+def _found(candidate: Candidate) -> reply.FoundAnswer:
+    return reply.FoundAnswer(
+        text=answer_text(candidate),
+        answer=candidate.answer,
+        reward=candidate.reward,
+        visits=candidate.visits,
+        finished=candidate.path.finished,
     )
 
 

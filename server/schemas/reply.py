@@ -87,6 +87,16 @@ class SearchTokens(Reply):
     cached: int = Field(description="Prefix tokens that came from the engine's cache, over all calls.")
 
 
+class FoundAnswer(Reply):
+    """One candidate: a text that the search found and that could have been the answer."""
+
+    text: str
+    answer: str | None = Field(description="Null where the text has no recognisable answer.")
+    reward: float | None = Field(description="In [0, 1]; null where the strategy scores nothing.")
+    visits: int = Field(description="Of the node it ends in, when the search ended; 1 outside trees.")
+    finished: bool = Field(description="False for a text that a limit cut.")
+
+
 class SearchSummary(Reply):
     """What the search did."""
 
@@ -104,6 +114,9 @@ class SearchSummary(Reply):
     tokens: SearchTokens
     engine_calls: int
     reward_calls: int
+    candidates: list[FoundAnswer] | None = Field(
+        default=None, description="In the order in which they were found; null unless search.candidates asks for them."
+    )
 
 
 class ChatCompletion(Reply):

@@ -83,6 +83,9 @@ class Common(Request):
         description="In streams: true tells progress in the reasoning fields, false tells nothing, "
         "'events' puts each search event into the chunk's field search_event instead.",
     )
+    candidates: bool | None = Field(
+        None, description="List every answer that the search found in the reply's search summary."
+    )
 
 
 class Scored(Common):

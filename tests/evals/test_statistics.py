@@ -23,7 +23,23 @@ def test_wilson_stays_a_share(right: int, end: int) -> None:
 
 
 def test_paired_difference_by_hand() -> None:
-    """Pairs (1,0), (1,1), (0,0), (1,0) differ by 0.5 on average."""
-    # differences 1, 0, 0, 1: mean 0.5, variance (4 · 0.25) / 3 = 1/3, half = 1.959964 · √(1/12) = 0.565793
-    mean, half = paired_difference([True, True, False, True], [False, True, False, False])
-    assert (mean, half) == pytest.approx((0.5, 0.565793), abs=1e-5)
+    """Of ten pairs five differ, four of them in our favour: 0.3 more, and Agresti and Min's interval around 0.25."""
+    ours = [True] * 4 + [False] + [True] * 3 + [False] * 2
+    theirs = [False] * 4 + [True] + [True] * 3 + [False] * 2
+    # b' = 4.5, c' = 1.5, n' = 12: middle 3 / 12 = 0.25
+    # half = 1.959964 · √(6 - 9 / 12) / 12 = 1.959964 · 2.291288 / 12 = 0.374237
+    found = paired_difference(ours, theirs)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.3, -0.124237, 0.624237), abs=1e-5)
+
+
+def test_equal_runs_are_not_surely_equal() -> None:
+    """Where no pair differs the difference is 0, but its interval is no point."""
+    found = paired_difference([True] * 10, [True] * 10)
+    # b' = c' = 0.5, n' = 12: half = 1.959964 · √1 / 12 = 0.163330
+    assert (found.mean, found.low, found.high) == pytest.approx((0, -0.163330, 0.163330), abs=1e-5)
+
+
+def test_only_runs_over_the_same_questions_are_compared() -> None:
+    """Another number of questions is an error, not a shorter comparison."""
+    with pytest.raises(ValueError, match="zip"):
+        paired_difference([True], [True, False])
