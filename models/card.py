@@ -123,18 +123,24 @@ def _measured(report: dict[str, Any]) -> str:
 
 
 def _how(report: dict[str, Any]) -> str:
-    run, recipe = report["run"], report["recipe"]
+    run = report["run"]
     spent = ", ".join(f"{stage} {minutes:g}" for stage, minutes in run["minutes"].items())
     versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
     lines = [
         f"`{run['command']}` on {run['device']}, seed {run['seed']}, {run['date']}.",
         f"Minutes: {spent}. Versions: {versions}.",
+        *(_by_recipe(report["recipe"]) if "by_hand" not in run else [run["by_hand"]]),
+        f"All figures: `{REPORT}`.",
+        *([run["note"]] if run["note"] else []),
+    ]
+    return "\n".join(lines)
+
+
+def _by_recipe(recipe: dict[str, Any]) -> list[str]:
+    return [
         f"Both models go on from one trunk: {recipe['trunk']['steps']} steps of about {recipe['batch_tokens']} tokens.",
         f"The language model takes {recipe['language']['steps']} more; the reward model's reading part takes",
         f"{recipe['reader']['steps']} more, and its judging blocks {recipe['reward']['steps']}, on",
         f"{recipe['reward_samples']} sampled answers to each of {recipe['reward_problems']} training problems a family",
         f"and on made-up answers (the greater part: {100 * (1 - recipe['reward_sampled_share']):.0f}%).",
-        f"All figures: `{REPORT}`.",
-        *([run["note"]] if run["note"] else []),
     ]
-    return "\n".join(lines)

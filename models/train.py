@@ -101,7 +101,7 @@ def make_report(
             "temperature": recipe.serving_temperature,
         },
         "losses": losses,
-        "parameters": {"language": _size(language_model), "reward": _size(reward_model)},
+        "parameters": {"language": count_weights(language_model), "reward": count_weights(reward_model)},
         "context": LONGEST_CONTEXT,
         "step_tag_id": tokenizer.convert_tokens_to_ids(STEP_TAG),
         "recipe": asdict(recipe),
@@ -116,7 +116,8 @@ def _curve(losses: Sequence[float], points: int = 20) -> list[float]:
     return [round(sum(chunk) / len(chunk), 4) for chunk in chunks]
 
 
-def _size(model: torch.nn.Module) -> int:
+def count_weights(model: torch.nn.Module) -> int:
+    """Return the number of a network's parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
