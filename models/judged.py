@@ -27,4 +27,4 @@ def made_up(seed: int) -> Iterator[Judged]:
         elif sort == "states":
             yield judged_states(rng, records["countdown"])
         else:
-            yield judged(*next(answers[sort]))
+            yield judged(*next(answers["word" if sort == "word" else "countdown"]))
