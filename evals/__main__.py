@@ -40,7 +40,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--url", help="a running server; without it one is started with the bundled model")
     parser.add_argument("--model", default="abacus", help="model name to ask for")
     parser.add_argument("--kind", choices=KINDS, nargs="+", default=list(KINDS), help="kinds of problems")
-    shares = ", ".join(f"{suite} {share:.0%}" for suite, share in SHARES.items())
+    # A percent sign is doubled because argparse formats its help texts.
+    shares = ", ".join(f"{suite} {100 * share:.0f}%%" for suite, share in SHARES.items())
     parser.add_argument(
         "--count", type=int, default=300, help=f"problems of each kind; suites ask parts of them: {shares}"
     )

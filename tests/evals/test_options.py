@@ -26,3 +26,11 @@ def test_a_malformed_number_is_refused(wrong: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         arguments(["--problems", wrong])
     assert "expected SUITE=N" in capsys.readouterr().err
+
+
+def test_the_help_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Asking for help prints it, parts of the count in per cent included."""
+    with pytest.raises(SystemExit) as ended:
+        arguments(["--help"])
+    assert ended.value.code == 0
+    assert "main 100%, modes 15%" in " ".join(capsys.readouterr().out.split())
