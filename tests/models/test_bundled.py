@@ -62,7 +62,7 @@ def test_transformers_generates_right_answers_with_the_language_model():
 
 
 def test_the_reward_model_prefers_right_steps():
-    """Read in plain torch, a right first step scores above the same step with a false result, more often than not."""
+    """Read in plain torch, a right first step scores above the same step with a false result, four times in five."""
     from safetensors.torch import load_file
     from transformers import AutoTokenizer
 
@@ -98,8 +98,7 @@ def test_the_reward_model_prefers_right_steps():
         better += last_score(record["question"], first) > last_score(
             record["question"], [f"{head}={int(result) + 10}."]
         )
-    # A low bar: the bundled reward model is weak at arithmetic (see its card). Raise it with the next weights.
-    assert better > len(records) / 2
+    assert better >= 0.8 * len(records)
 
 
 @pytest.mark.vllm
