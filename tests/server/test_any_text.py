@@ -16,6 +16,7 @@ from mcts.strategies import STRATEGIES
 from mcts.strategies.marco_o1 import REFLECTION_TEXT
 from mcts.strategies.refine_prompts import CRITIQUE_REQUEST, GRADE_REQUEST
 from reward.answers import StandardAnswers
+from reward.registry import build_rewards
 from reward.verifier import Verifier
 from server.presets import PRESETS
 from tests.server.service import Service, backend, serving
@@ -62,7 +63,9 @@ def says(prompt: str, so_far: str) -> Options | None:
 async def server() -> AsyncIterator[Service]:
     """A server with every reward and with algebra, on a model that says all this."""
     engine = ScriptedEngine(says)
-    made = backend(engine, ScriptedReward(mean_probability), answers=StandardAnswers(verifier=Verifier()))
+    model = ScriptedReward(mean_probability)
+    rewards = {**build_rewards(None, engine.tokenizer), "prm": model, "orm": model}
+    made = backend(engine, rewards=rewards, answers=StandardAnswers(verifier=Verifier()))
     async with serving(engine, made=made) as running:
         yield running
 
