@@ -18,6 +18,7 @@ mistake happens, which they write into one direction of the stream; the last beg
 largest value of that direction so far (any mistake spoils the rest), and learns on.
 """
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -67,6 +68,9 @@ def begin_reward_model(
         seed: Of the fresh weights.
     """
     torch.manual_seed(seed)
+    device = next(language_model.parameters()).device
+    # The algebra below is small and wants the same result everywhere: it is done on the processor.
+    language_model = copy.deepcopy(language_model).cpu()
     shape = language_model.model.shape
     model = ProcessRewardModel(replace(shape, num_layers=shape.num_layers + extra_layers))
     for name, value in language_model.model.state_dict().items():
@@ -89,7 +93,6 @@ def begin_reward_model(
     learned = {id(weight) for part in (*free, model.score, model.model.norm) for weight in part.parameters()}
     for weight in model.parameters():
         weight.requires_grad = id(weight) in learned
-    device = next(language_model.parameters()).device
     return RewardNetwork(model.to(device), shape.num_layers + extra_layers - 1, spare[0].to(device))
 
 
