@@ -75,15 +75,22 @@ MIX: dict[str, tuple[str, Maker, float]] = {
 }
 
 
-def training_chats(count: int, seed: int) -> Iterator[Chat]:
-    """Yield `count` chats over problems of the train split, kinds mixed by their shares."""
+def training_chats(count: int, seed: int, countdown_weight: float = 1.0) -> Iterator[Chat]:
+    """Yield `count` chats over problems of the train split, kinds mixed by their shares.
+
+    Args:
+        count: How many.
+        seed: Fixes the stream.
+        countdown_weight: How many times as often as `MIX` says, against the other kinds, a countdown is solved.
+    """
     rng = random.Random(seed)
     plenty = 3 * count + 1000
     records: dict[str, Iterator[Record]] = {
         "word": generate("word", plenty, seed, "train"),
         "countdown": generate("countdown", plenty, seed, "train"),
     }
-    kinds, shares = list(MIX), [share for _, _, share in MIX.values()]
+    kinds = list(MIX)
+    shares = [share * (countdown_weight if kind == "countdown" else 1.0) for kind, (_, _, share) in MIX.items()]
     for _ in range(count):
         (kind,) = rng.choices(kinds, shares)
         family, make, _ = MIX[kind]

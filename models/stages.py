@@ -96,7 +96,8 @@ class Course:
     def language_model(self, trunk: LanguageModel) -> tuple[LanguageModel, list[float]]:
         """Train the trunk on with chats alone, its rate falling; returns the language model and its losses."""
         model = copy.deepcopy(trunk)
-        return model, self._teach("language model", model, self._chats("language"), self.recipe.language)
+        rows = self._chats("language", self.recipe.language_countdown_weight)
+        return model, self._teach("language model", model, rows, self.recipe.language)
 
     def reward_model(
         self, trunk: LanguageModel, language_model: LanguageModel
@@ -139,9 +140,9 @@ class Course:
         """Return chats, and answers laid out for the reward model, which teach language up to their first mistake."""
         return self._mixed(purpose, self.recipe.reward_layout_share, self._made_up(purpose), self._chats(purpose))
 
-    def _chats(self, purpose: str) -> Iterator[Row]:
+    def _chats(self, purpose: str, countdown_weight: float = 1.0) -> Iterator[Row]:
         """Return chats without end, no chat twice in a stage."""
-        chats = training_chats(10**9, shuffled_seed(self.seed, f"{purpose} chats"))
+        chats = training_chats(10**9, shuffled_seed(self.seed, f"{purpose} chats"), countdown_weight)
         return chat_rows(self.tokenizer, chats, self.recipe.question_weight)
 
     def _made_up(self, purpose: str) -> Iterator[Row]:
