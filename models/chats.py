@@ -4,8 +4,9 @@ A new kind of turn (a critique, a rewrite, a grade) is one more maker in `MIX`.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from models.critiques import ABOUT_ANSWERS
 from models.drills import endgame, sums
@@ -75,13 +76,13 @@ MIX: dict[str, tuple[str, Maker, float]] = {
 }
 
 
-def training_chats(count: int, seed: int, countdown_weight: float = 1.0) -> Iterator[Chat]:
+def training_chats(count: int, seed: int, weights: Mapping[str, float] = MappingProxyType({})) -> Iterator[Chat]:
     """Yield `count` chats over problems of the train split, kinds mixed by their shares.
 
     Args:
         count: How many.
         seed: Fixes the stream.
-        countdown_weight: How many times as often as `MIX` says, against the other kinds, a countdown is solved.
+        weights: How many times as often as `MIX` says, against the others, some kinds come.
     """
     rng = random.Random(seed)
     plenty = 3 * count + 1000
@@ -90,7 +91,7 @@ def training_chats(count: int, seed: int, countdown_weight: float = 1.0) -> Iter
         "countdown": generate("countdown", plenty, seed, "train"),
     }
     kinds = list(MIX)
-    shares = [share * (countdown_weight if kind == "countdown" else 1.0) for kind, (_, _, share) in MIX.items()]
+    shares = [share * weights.get(kind, 1.0) for kind, (_, _, share) in MIX.items()]
     for _ in range(count):
         (kind,) = rng.choices(kinds, shares)
         family, make, _ = MIX[kind]

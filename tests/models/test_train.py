@@ -96,7 +96,7 @@ def test_countdowns_come_more_often_where_they_weigh_more():
     """Three times the weight of a share of 0.26 makes it 0.78 of 1.52."""
     share = MIX["countdown"][2]
     heavier = 3 * share / (1 + 2 * share)
-    counted = sum(chat.kind == "countdown" for chat in training_chats(600, 5, countdown_weight=3.0)) / 600
+    counted = sum(chat.kind == "countdown" for chat in training_chats(600, 5, weights={"countdown": 3.0})) / 600
     assert abs(counted - heavier) < 0.08
 
 
