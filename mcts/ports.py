@@ -247,8 +247,11 @@ class RewardModel(Protocol):
 class Tokenizer(Protocol):
     """Text to token ids and back, as one particular model does it."""
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text, without adding special tokens. Special tokens written in the text are recognised."""
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of a text. Special tokens written in the text are recognised.
+
+        With ``special``, those that the tokenizer itself puts before and after a whole text are added.
+        """
         ...
 
     def decode(self, token_ids: Sequence[int]) -> str:

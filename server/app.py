@@ -16,6 +16,7 @@ from server.middleware import BodyLimit, Keys, RequestId, RequestMetrics
 from server.routes import router
 from server.runtime import Runtime
 from server.settings import Settings
+from server.tokenization import router as token_router
 from server.version import version
 
 DESCRIPTION = """An OpenAI-compatible inference server that answers by searching: each chat grows a tree over
@@ -60,6 +61,7 @@ def create_app(
     app.state.runtime = runtime
     install_error_handlers(app)
     app.include_router(router)
+    app.include_router(token_router)
     _add_middleware(app, settings, metrics)
     return app
 

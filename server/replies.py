@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 
 from mcts.ports import Finish, Path
 from mcts.result import Candidate, SearchResult
-from server.chats import Assignment
+from server.assignments import Assignment
 from server.logprobs import step_logprobs
 from server.schemas import reply
 from server.searches import answer_text, answer_tokens
@@ -61,6 +62,22 @@ def usage(assignment: Assignment, result: SearchResult) -> reply.Usage:
         prompt_tokens_details=reply.PromptTokensDetails(cached_tokens=min(prompt, result.cached_tokens)),
         completion_tokens_details=reply.CompletionTokensDetails(
             reasoning_tokens=result.generated_tokens - answer_tokens(result)
+        ),
+    )
+
+
+def total_usage(ended: Sequence[tuple[Assignment, SearchResult]]) -> reply.Usage:
+    """Tokens of a request whose prompts had a search each."""
+    each = [usage(*pair) for pair in ended]
+    return reply.Usage(
+        prompt_tokens=sum(one.prompt_tokens for one in each),
+        completion_tokens=sum(one.completion_tokens for one in each),
+        total_tokens=sum(one.total_tokens for one in each),
+        prompt_tokens_details=reply.PromptTokensDetails(
+            cached_tokens=sum(one.prompt_tokens_details.cached_tokens for one in each)
+        ),
+        completion_tokens_details=reply.CompletionTokensDetails(
+            reasoning_tokens=sum(one.completion_tokens_details.reasoning_tokens for one in each)
         ),
     )
 

@@ -11,7 +11,7 @@ from mcts.events import Observer, Observers
 from mcts.result import Candidate, SearchResult
 from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
-from server.chats import Assignment
+from server.assignments import Assignment
 from server.interruption import interrupted_by
 from server.rendering import ThreadedRenderer
 from server.runtime import Runtime
