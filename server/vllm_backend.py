@@ -20,8 +20,9 @@ from reward.families import family_for
 from reward.labels import EngineLabels
 from reward.registry import LoadedModel, Reading
 from server.backend import Backend, Report
+from server.bundled import BUNDLED_MODEL, bundled
 from server.rewards import make_answers, make_rewards
-from server.settings import BUNDLED_MODEL, Settings, bundled
+from server.settings import Settings
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from server.schemas.common import Request, Text, at_field
+from server.schemas.common import Request, Text, at_field, passed_over
 from server.schemas.sampling import SamplingFields
 from server.schemas.search import EXAMPLES, Search
 
@@ -83,7 +83,15 @@ class GenerationFields(SamplingFields):
         for name in cls.refused.keys() & data.keys():
             if data[name] is not None and data[name] not in cls.harmless.get(name, ()):
                 raise at_field(name, cls.refused[name])
-        return {name: value for name, value in data.items() if name not in cls.refused}
+        return cls._without_unknown({name: value for name, value in data.items() if name not in cls.refused})
+
+    @classmethod
+    def _without_unknown(cls, data: dict[str, Any]) -> dict[str, Any]:
+        noted = passed_over.get()
+        if noted is None:
+            return data  # what is unknown in it is refused as any extra field
+        noted += [name for name in data if name not in cls.model_fields]
+        return {name: value for name, value in data.items() if name in cls.model_fields}
 
     @model_validator(mode="after")
     def _streams(self) -> Self:
