@@ -13,6 +13,7 @@ from mcts.errors import InvalidRequest, PromptTooLong, UnknownModel
 from mcts.ports import Prompt, Sampling
 from mcts.result import Task
 from server.backend import Backend
+from server.forms import form_of
 from server.options import own_sampling
 from server.plans import Plan, make_plan
 from server.presets import SEPARATOR, Preset
@@ -63,11 +64,11 @@ async def assign(
     prompt = await read(plan, backend)
     max_tokens = _max_tokens(request, len(prompt.token_ids), backend, settings)
     _check_size(request, plan, max_tokens, settings)
+    own = own_sampling(plan.strategy, settings.default_temperature, backend.sampling)
+    form = form_of(request.response_format, plan, backend)
     task = Task(
         prompt=prompt,
-        sampling=_sampling(
-            request, own_sampling(plan.strategy, settings.default_temperature, backend.sampling), backend
-        ),
+        sampling=replace(_sampling(request, own, backend), form=form),
         max_tokens=max_tokens,
         budget=plan.budget,
         seed=request.seed,

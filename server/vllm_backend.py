@@ -78,6 +78,7 @@ def _backend(pair: EnginePair, settings: Settings) -> Backend:
         sampling=_recommended(writer),
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
+        constrains=True,
         close=pair.close,
         healthy=lambda: pair.healthy,
     )

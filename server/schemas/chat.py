@@ -15,7 +15,6 @@ REFUSED: dict[str, str] = {
     "tool_choice": "tool calls are not supported yet",
     "functions": "tool calls are not supported yet",
     "function_call": "tool calls are not supported yet",
-    "response_format": "only {'type': 'text'} is supported yet",
     "modalities": "only ['text'] is supported",
     "audio": "only text is written",
     "prediction": "predicted outputs are not supported",
@@ -32,7 +31,6 @@ _HARMLESS: dict[str, tuple[Any, ...]] = {
     "functions": ([],),
     "tool_choice": ("none", "auto"),
     "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
     "modalities": (["text"],),
     "use_beam_search": (False,),
     "best_of": (1,),
@@ -119,4 +117,6 @@ class ChatRequest(GenerationFields):
             raise at_field("messages", "at least one must be the user's")
         if self.continue_final_message and self.messages[-1].role != "assistant":
             raise at_field("continue_final_message", "the last message must be the assistant's")
+        if self.continue_final_message and self.response_format and self.response_format.type != "text":
+            raise at_field("continue_final_message", "a response_format begins with an answer's first token")
         return self

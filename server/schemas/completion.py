@@ -20,14 +20,12 @@ REFUSED: dict[str, str] = {
     "use_beam_search": "use search.strategy instead",
     "prompt_logprobs": "log-probabilities of the prompt are not supported",
     "prompt_embeds": "prompts are text or token ids",
-    "response_format": "only {'type': 'text'} is supported yet",
 }
 
 _HARMLESS: dict[str, tuple[Any, ...]] = {
     "suffix": ("",),
     "best_of": (1,),
     "use_beam_search": (False,),
-    "response_format": ({"type": "text"},),
 }
 
 TokenIds = Annotated[list[TokenId], Field(min_length=1, max_length=1_000_000)]

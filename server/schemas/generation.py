@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from server.schemas.common import Request, Text, at_field, passed_over
+from server.schemas.response_format import ResponseFormat
 from server.schemas.sampling import SamplingFields
 from server.schemas.search import EXAMPLES, Search
 
@@ -51,6 +52,11 @@ class GenerationFields(SamplingFields):
         None, description="Send the answer, and the search's progress before it, as server-sent events."
     )
     stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = Field(
+        None,
+        description="text, json_object, or json_schema with a schema that the answer is held to, in strategies that "
+        "write whole answers.",
+    )
     reasoning_effort: Effort | None = Field(
         None,
         description="Scales the preset's budget: minimal 1/8, low 1/4, high 2, xhigh 4, max 8; none decodes plainly.",
