@@ -40,8 +40,8 @@ class Chunks(ABC):
         """Opens a choice."""
 
     @abstractmethod
-    def progress(self, text: str) -> bytes:
-        """Search progress, where the shape has a place for it."""
+    def reasoning(self, index: int, text: str) -> bytes:
+        """Search progress, or the model's own thought, where the shape has a place for it."""
 
     @abstractmethod
     def event(self, fields: dict[str, Any]) -> bytes:
@@ -67,9 +67,9 @@ class ChatChunks(Chunks):
         """The assistant speaks."""
         return self._chunk([ChunkChoice(index=index, delta=Delta(role="assistant", content=""))])
 
-    def progress(self, text: str) -> bytes:
-        """Search progress, in both fields that clients read."""
-        return self._chunk([ChunkChoice(index=0, delta=Delta(reasoning=text, reasoning_content=text))])
+    def reasoning(self, index: int, text: str) -> bytes:
+        """In both fields that clients read."""
+        return self._chunk([ChunkChoice(index=index, delta=Delta(reasoning=text, reasoning_content=text))])
 
     def event(self, fields: dict[str, Any]) -> bytes:
         """One search event beside an empty delta."""
@@ -104,7 +104,7 @@ class TextChunks(Chunks):
         """Nothing: texts have no roles."""
         return NOTHING
 
-    def progress(self, text: str) -> bytes:  # noqa: ARG002
+    def reasoning(self, index: int, text: str) -> bytes:  # noqa: ARG002
         """Nothing: every text here is part of an answer."""
         return NOTHING
 

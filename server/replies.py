@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from mcts.ports import Finish, Path
 from mcts.result import Candidate, SearchResult
 from server.assignments import Assignment
-from server.logprobs import step_logprobs
+from server.logprobs import step_logprobs, tokens_from
 from server.schemas import reply
 from server.searches import answer_text, answer_tokens
 from server.settings import Settings
+from server.thoughts import Split, ThoughtSplitter, split, splits_thoughts, splitter_for
 from server.version import version
 
 
@@ -24,26 +25,35 @@ def completion(
         id=assignment.id,
         created=int(time.time()),
         model=assignment.model,
-        choices=[_choice(assignment, index, winner, logprobs) for index, winner in enumerate(result.winners)],
+        choices=[
+            _choice(
+                assignment, index, winner, splitter_for(assignment) if splits_thoughts(settings) else None, logprobs
+            )
+            for index, winner in enumerate(result.winners)
+        ],
         usage=usage(assignment, result),
         system_fingerprint=fingerprint(settings),
         search=summary(assignment, result),
     )
 
 
-def _choice(assignment: Assignment, index: int, winner: Candidate, logprobs: bool) -> reply.Choice:
+def _choice(
+    assignment: Assignment, index: int, winner: Candidate, splitter: ThoughtSplitter | None, logprobs: bool
+) -> reply.Choice:
+    text = answer_text(winner)
+    told = split(text, splitter) if splitter else Split(None, text, 0)
     return reply.Choice(
         index=index,
-        message=reply.Message(content=answer_text(winner)),
-        logprobs=path_logprobs(assignment, winner.path) if logprobs else None,
+        message=reply.Message(content=told.answer, reasoning=told.thought, reasoning_content=told.thought),
+        logprobs=path_logprobs(assignment, winner.path, told.answer_from) if logprobs else None,
         finish_reason=finish_reason(winner),
     )
 
 
-def path_logprobs(assignment: Assignment, path: Path) -> reply.Logprobs:
-    """Log-probabilities of a whole path."""
+def path_logprobs(assignment: Assignment, path: Path, start: int = 0) -> reply.Logprobs:
+    """Log-probabilities of a path, from the token on that ends behind character ``start``."""
     pieces = [step_logprobs(step, assignment.backend.tokenizer, assignment.task.top_logprobs) for step in path.steps]
-    return reply.Logprobs(content=[token for piece in pieces for token in piece.content])
+    return reply.Logprobs(content=tokens_from([token for piece in pieces for token in piece.content], start))
 
 
 def finish_reason(winner: Candidate) -> reply.FinishReason:

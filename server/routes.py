@@ -32,6 +32,7 @@ from server.schemas.generation import GenerationFields
 from server.schemas.reply import ChatCompletion, ModelCard, ModelList, TextCompletion
 from server.searches import run_search
 from server.streaming import SearchStream, Shape
+from server.thoughts import splits_thoughts
 from server.version import version
 
 router = APIRouter()
@@ -45,7 +46,12 @@ async def create_chat_completion(body: ChatRequest, request: Request) -> Respons
     runtime, name = runtime_of(request), f"chatcmpl-{request.state.request_id}"
     assignment = await assign(body, chat_prompt(body), runtime, name, uuid.uuid4().hex)
     if body.stream:
-        shape = Shape(ChatChunks, include_usage=wants_usage(body), logprobs=bool(body.logprobs))
+        shape = Shape(
+            ChatChunks,
+            include_usage=wants_usage(body),
+            logprobs=bool(body.logprobs),
+            splits=splits_thoughts(runtime.settings),
+        )
         return SearchStream([assignment], runtime, shape)
 
     async def answered() -> ChatCompletion:

@@ -139,6 +139,12 @@ class Settings(BaseModel):
         "A reward made of others by weights, such as mine=prm*0.7+confidence*0.3. Repeatable.",
         "NAME=REWARD*WEIGHT+...",
     )
+    reasoning_format: Literal["auto", "none"] = _field(
+        MODEL,
+        "auto",
+        "Where chats show a thought that the model writes as <think>...</think> or <Thought>...</Thought>: in the "
+        "reasoning fields (auto), or in the content as it came.",
+    )
     judge_votes: int = _field(
         MODEL, 1, "Verdicts per answer of the reward judge. Higher is steadier and dearer.", "N", ge=1, le=16
     )

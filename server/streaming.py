@@ -24,11 +24,13 @@ from server.chunks import DONE, KEEP_ALIVE, Chunks, data
 from server.completions import Ended
 from server.errors import error_body, error_response
 from server.interruption import ClientGone, disconnected, interrupted_by
-from server.logprobs import step_logprobs
+from server.logprobs import step_logprobs, tokens_from
 from server.progress import ProgressLines, event_fields
 from server.replies import fingerprint, finish_reason, summary, total_usage
 from server.runtime import Runtime
-from server.searches import run_search
+from server.schemas.reply import Logprobs
+from server.searches import answer_text, run_search
+from server.thoughts import Piece, ThoughtSplitter, split, splitter_for
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -56,6 +58,7 @@ class Shape:
         logprobs: Whether answers carry log-probabilities.
         echo: Whether each answer begins with its prompt.
         stride: How far the indices of one prompt's answers lie from the next one's.
+        splits: Whether a thought is told apart from the answer.
     """
 
     chunks: type[Chunks]
@@ -63,6 +66,7 @@ class Shape:
     logprobs: bool
     echo: bool = False
     stride: int = 1
+    splits: bool = False
 
 
 class SearchStream(Response):
@@ -134,7 +138,8 @@ class _Telling:
         self._progress = plan.progress
         total = getattr(plan.options, "samples", None) or plan.budget.simulations
         self._lines = ProgressLines(plan.strategy, total)
-        self._told = 0  # characters of the first answer that are already out
+        self._told = 0  # characters of the first answer that have been taken while it was written
+        self._thoughts = self._splitter()  # of the first answer
 
     async def tell(self, news: asyncio.Queue[News], write: Write) -> SearchResult | Exception:
         """Writes until the search has ended, and gives its result or its failure."""
@@ -164,7 +169,7 @@ class _Telling:
             return  # told by whoever tells the whole stream
         elif isinstance(item, AnswerText) and not self._shape.logprobs:
             self._told += len(item.text)
-            yield self._chunks.content(self._index, item.text)
+            yield from self._said(self._index, item.text, self._thoughts)
         elif piece := self._news(item):
             yield piece
 
@@ -172,7 +177,8 @@ class _Telling:
         if self._progress == "events":
             return self._chunks.event(event_fields(event))  # beside an empty delta: not in the way of content
         line = self._lines.line(event)
-        return self._chunks.progress(line) if line and self._progress and not self._told else None
+        silent = not (line and self._progress) or self._told
+        return None if silent else self._chunks.reasoning(self._index, line or "")
 
     def _answers(self, result: SearchResult) -> Iterator[bytes]:
         last = len(result.winners) - 1
@@ -186,10 +192,46 @@ class _Telling:
 
     def _answer(self, index: int, winner: Candidate, told: int) -> Iterator[bytes]:
         """The answer step by step, without what was told as it was written."""
+        splitter = self._splitter() if index > self._index else self._thoughts
+        if self._shape.logprobs:
+            yield from self._weighed(index, winner, splitter)
+            return
         for step in winner.path.steps:
             text, told = step.text[told:], max(0, told - len(step.text))
-            logprobs = None
-            if self._shape.logprobs:
-                logprobs = step_logprobs(step, self._assignment.backend.tokenizer, self._assignment.task.top_logprobs)
-            if text or (logprobs and logprobs.content):
+            yield from self._said(index, text, splitter)
+        yield from self._rest(index, splitter)
+
+    def _weighed(self, index: int, winner: Candidate, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
+        """The answer with its log-probabilities: the thought first, which has none, then the answer step by step."""
+        start = 0
+        if splitter:
+            told = split(answer_text(winner), splitter)
+            start = told.answer_from
+            if told.thought:
+                yield self._chunks.reasoning(index, told.thought)
+            left = len(told.answer)
+        else:
+            left = len(answer_text(winner))
+        for step in winner.path.steps:
+            text, skipped = step.text[start:][:left], start
+            start, left = max(0, start - len(step.text)), left - len(text)
+            logprobs = step_logprobs(step, self._assignment.backend.tokenizer, self._assignment.task.top_logprobs)
+            logprobs = Logprobs(content=tokens_from(logprobs.content, skipped))
+            if text or logprobs.content:
                 yield self._chunks.content(index, text, logprobs)
+
+    def _splitter(self) -> ThoughtSplitter | None:
+        return splitter_for(self._assignment) if self._shape.splits else None
+
+    def _said(self, index: int, text: str, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
+        if splitter:
+            yield from (self._told_as(index, piece) for piece in splitter.feed(text))
+        elif text:
+            yield self._chunks.content(index, text)
+
+    def _rest(self, index: int, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
+        if splitter:
+            yield from (self._told_as(index, piece) for piece in splitter.end())
+
+    def _told_as(self, index: int, piece: Piece) -> bytes:
+        return (self._chunks.reasoning if piece.thought else self._chunks.content)(index, piece.text)

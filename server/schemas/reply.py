@@ -37,6 +37,10 @@ class Message(Reply):
 
     role: Literal["assistant"] = "assistant"
     content: str
+    reasoning: str | None = Field(
+        default=None, description="What the model thought before it answered, where it writes that; in both fields."
+    )
+    reasoning_content: str | None = None
     refusal: None = None
 
 
@@ -185,7 +189,8 @@ class Delta(Reply):
     role: Literal["assistant"] | None = None
     content: str | None = None
     reasoning: str | None = Field(
-        default=None, description="Search progress; the same text in both fields, for clients that read one."
+        default=None,
+        description="Search progress, and the model's own thought; the same text in both fields, for clients that read one.",
     )
     reasoning_content: str | None = None
 
