@@ -190,7 +190,7 @@ class Delta(Reply):
     content: str | None = None
     reasoning: str | None = Field(
         default=None,
-        description="Search progress, and the model's own thought; the same text in both fields, for clients that read one.",
+        description="Search progress, and the model's own thought; the same in both fields, for clients that read one.",
     )
     reasoning_content: str | None = None
 
