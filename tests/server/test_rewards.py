@@ -159,7 +159,7 @@ def test_functions_schema_and_mixtures_of_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["prm", "orm"])
 def test_a_mixture_may_hold_the_loaded_reward_model(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The rewards of a real server are made once, with the reward model among them; without one there is no such part."""
+    """A real server makes its rewards once, with the reward model among them; without one there is no such part."""
     loaded = SimpleNamespace(name=name, reward=ScriptedReward)
     monkeypatch.setattr("server.vllm_backend._loaded", lambda *_: loaded)
     chosen = settings(reward_mix={"mix": f"{name}*0.7+confidence*0.3"})
