@@ -33,8 +33,8 @@ def prepare(*, offline: bool) -> None:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    # vLLM forks by default where there is a GPU. A forked engine would hold the other end of its own lifeline and outlive
-    # a killed server; and forking a process that has threads may lock it up.
+    # vLLM forks by default where there is a GPU. A forked engine would hold the other end of its own lifeline and
+    # outlive a killed server; and forking a process that has threads may lock it up.
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
     if offline:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
