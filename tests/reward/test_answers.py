@@ -34,6 +34,20 @@ from reward.extraction import RULES, extract, json_field
         ("Answer: (3+5)*7-2", "(3+5)*7-2"),
         ("因此答案是 42。", "42"),
         (r"The answer is 1. \boxed{2}", "2"),
+        ("#### Step 3: Conclusion\nThe answer is 42.", "42"),
+        ("#### 3. Conclusion\nThe answer is 42.", "42"),
+        ("#### 42\n\n#### Check\nIt is right.", "42"),
+        ("#### **$5.50**\nmore", "**$5.50**"),
+        ("#### 12 apples\nmore", "12 apples"),
+        ("####\n-3/4\nmore", "-3/4"),
+        ("work\n#### blue whale\n", "blue whale"),
+        ("The final answer is:\n\n\\[ 42 \\]", "\\[ 42 \\]"),
+        ("The answer is:\n$$42$$", "$$42$$"),
+        ("The answer is:\n$$\n42\n$$", "42"),
+        ("The final answer is:\n\\[\n42\n\\]\n", "42"),
+        ("**Final Answer:**\n42", "42"),
+        ("答案是：42。", "42"),
+        ("The answer is 7. **Final answer:**\n$$", "7"),
     ],
 )
 def test_answers_are_found(text: str, answer: str) -> None:
@@ -44,7 +58,8 @@ def test_answers_are_found(text: str, answer: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "Once upon a time in 1984.", "print('hi')\n```\nx = {1: 2}\n```", "🙂🙃", "你好，世界", "\\boxed{", "}}}{{{",
-     "<answer>", "</answer><answer>", "the answer is", "####", r"\boxed{   }", r"\boxed{" + "x" * 600 + "}"],
+     "<answer>", "</answer><answer>", "the answer is", "####",
+     "#### Step 1\nWe add.", r"\boxed{   }", r"\boxed{" + "x" * 600 + "}"],
 )  # fmt: skip
 def test_free_text_has_no_answer(text: str) -> None:
     """Prose, code, emoji, other scripts, broken marks and endless boxes give None."""
@@ -197,7 +212,11 @@ async def test_any_text_is_read_without_an_error(text: str) -> None:
         "\\",
         "<answer>",
         "####",
+        "####\n",
+        "#### x\n",
         "answer: ",
+        "answer:\n",
+        "the answer is$$\n",
         '"answer":',
         '"answer":[',
         "1,",
