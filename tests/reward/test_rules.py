@@ -106,6 +106,12 @@ SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "require
         ('{"sum": 4}', True),
         ('Here:\n```json\n{"sum": 4}\n```\nDone.', True),
         ('```\n{"sum": "x"}\n```\n```json\n{"sum": 5}\n```', True),
+        ('```python\nprint(4)\n```\nIt prints:\n```json\n{"sum": 4}\n```', True),
+        ('```json\n{"sum": 4}\n```\nby\n```python\nprint(4)\n```\n', True),
+        ('```python\n{"sum": 4}\n```', False),
+        ('- so:\n  ```JSON\n  {"sum": 4}\n  ```', True),
+        ('```json\n{"sum": 4}', False),
+        ("```x\n" * 50_000, False),
         ('{"sum": "4"}', False),
         ('{"sum": 4', False),
         ("答案 4 🙂", False),
@@ -115,7 +121,7 @@ SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "require
     ],
 )
 def test_json_schema(text: str, obeys: bool) -> None:
-    """The text itself, or its last fenced block; broken, endless and nested JSON is no JSON."""
+    """The text itself, or its last fenced block of JSON or no language; broken, endless and nested JSON is no JSON."""
     assert json_schema_rule(SCHEMA)(text) is obeys
 
 
