@@ -196,6 +196,20 @@ async def test_slow_function_holds_up_nobody() -> None:
     release.set()
 
 
+async def test_slow_functions_leave_the_loops_own_threads_alone() -> None:
+    """However many calls of one are under way, what else needs a thread gets one."""
+    release = threading.Event()
+    reward = FunctionReward("slow", lambda _, __: release.wait(20) and 1.0)
+    task = asyncio.create_task(reward.score([path("x")] * 64))
+    await asyncio.sleep(0.01)
+    try:
+        async with asyncio.timeout(5):
+            assert await asyncio.to_thread(lambda: 7) == 7
+    finally:
+        release.set()
+    assert len(await task) == 64
+
+
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), None, "much"])
 async def test_value_that_is_no_reward_is_an_error(value: object) -> None:
     """Nothing is clipped or guessed: what is not a number from 0 to 1 fails the call."""
