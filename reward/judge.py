@@ -14,7 +14,7 @@ from mcts.errors import StartupError, VerdictUnreadable
 from mcts.ports import Continuation, Message, Path, PathScore, SampleRequest, Sampling, Tokenizer
 from mcts.reward_ports import Sampler
 from mcts.together import together
-from reward.solutions import question_of
+from reward.solutions import question_of, unmarked
 
 SYSTEM = (
     "You are a strict judge of answers. Write a short critique: what is right, what is wrong, what is missing. "
@@ -108,7 +108,7 @@ def judge_chat(path: Path) -> list[Message]:
 
 def judge_turns(question: str, answer: str) -> list[Message]:
     """The same chat from its two texts. The bundled model is taught exactly these turns."""
-    answer = answer.replace(ANSWER_ENDS, "").strip()
+    answer = unmarked(answer, ANSWER_ENDS).strip()
     told = f"[Question]\n{question}\n[End of question]\n\n[Answer]\n{answer}\n{ANSWER_ENDS}"
     return [Message("system", SYSTEM), Message("user", f"{told}\n\nWrite your critique, then 'Score: N'.")]
 
