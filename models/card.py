@@ -143,4 +143,15 @@ def _by_recipe(recipe: dict[str, Any]) -> list[str]:
         f"{recipe['reader']['steps']} more, and its judging blocks {recipe['reward']['steps']}, on",
         f"{recipe['reward_samples']} sampled answers to each of {recipe['reward_problems']} training problems a family",
         f"and on made-up answers (the greater part: {100 * (1 - recipe['reward_sampled_share']):.0f}%).",
+        f"Kinds of chats that come more or less often than in the common mix: {_mixes(recipe)}.",
     ]
+
+
+def _mixes(recipe: dict[str, Any]) -> str:
+    """The weights that differ from 1, by stage."""
+    told = [
+        f"{kind} {weight:g} times in the {stage}'s stage"
+        for stage in ("trunk", "language", "reader")
+        for kind, weight in recipe[f"{stage}_mix"].items()
+    ]
+    return ", ".join(told) or "none"

@@ -4,8 +4,9 @@ A new kind of turn (a critique, a rewrite, a grade) is one more maker in `MIX`.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from models.critiques import ABOUT_ANSWERS
 from models.drills import endgame, sums
@@ -75,15 +76,22 @@ MIX: dict[str, tuple[str, Maker, float]] = {
 }
 
 
-def training_chats(count: int, seed: int) -> Iterator[Chat]:
-    """Yield `count` chats over problems of the train split, kinds mixed by their shares."""
+def training_chats(count: int, seed: int, weights: Mapping[str, float] = MappingProxyType({})) -> Iterator[Chat]:
+    """Yield `count` chats over problems of the train split, kinds mixed by their shares.
+
+    Args:
+        count: How many.
+        seed: Fixes the stream.
+        weights: How many times as often as `MIX` says, against the others, some kinds come.
+    """
     rng = random.Random(seed)
     plenty = 3 * count + 1000
     records: dict[str, Iterator[Record]] = {
         "word": generate("word", plenty, seed, "train"),
         "countdown": generate("countdown", plenty, seed, "train"),
     }
-    kinds, shares = list(MIX), [share for _, _, share in MIX.values()]
+    kinds = list(MIX)
+    shares = [share * weights.get(kind, 1.0) for kind, (_, _, share) in MIX.items()]
     for _ in range(count):
         (kind,) = rng.choices(kinds, shares)
         family, make, _ = MIX[kind]

@@ -102,6 +102,8 @@ def _save(model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, config: di
     tokenizer.save_pretrained(folder)
     weights = {name: value.detach().cpu().bfloat16().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    # The library leaves it to its owner alone; whoever serves the model from an image is another user.
+    (folder / "model.safetensors").chmod(0o644)
     _write_json(folder / "config.json", config)
 
 

@@ -1,5 +1,6 @@
 """Sizes and lengths of the recipe: `full` makes the bundled pair, `short` shows in a minute that it works."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from models.optimise import Schedule
@@ -19,6 +20,10 @@ class Recipe:
         reward_layout_share: Share of the trunk's and the reader's rows that are laid out for the reward model.
         trunk: Schedule of what both models grow from.
         language: Schedule of the language model, which goes on from there with chats alone.
+        trunk_mix: How many times as often as `models.chats.MIX` says some kinds of chats come in the trunk.
+        language_mix: The same in the language model's own stage. Countdowns come more often, because a search among
+            numbers takes longer to learn than a plan.
+        reader_mix: The same in the reader's own stage.
         reader: Schedule of what the reward model knows of language, which goes on from there too, longer.
         reward: Schedule of the blocks that judge, above the reader, which stays as it is.
         reward_extra_layers: How many blocks stand above the reader: one that compares, and those that judge.
@@ -40,6 +45,9 @@ class Recipe:
     reward_layout_share: float
     trunk: Schedule
     language: Schedule
+    trunk_mix: Mapping[str, float]
+    language_mix: Mapping[str, float]
+    reader_mix: Mapping[str, float]
     reader: Schedule
     reward: Schedule
     reward_extra_layers: int
@@ -61,9 +69,12 @@ FULL = Recipe(
     question_weight=0.1,
     reward_layout_share=0.15,
     trunk=Schedule(steps=2400, peak_rate=4e-3, warmup=60, decay_share=0.0),
-    language=Schedule(steps=500, peak_rate=4e-3, warmup=20, decay_share=0.9),
-    reader=Schedule(steps=4000, peak_rate=4e-3, warmup=20, decay_share=0.6),
-    reward=Schedule(steps=1500, peak_rate=4e-3, warmup=20, decay_share=0.6),
+    language=Schedule(steps=1300, peak_rate=4e-3, warmup=20, decay_share=0.6),
+    trunk_mix={},
+    language_mix={"countdown": 2.75},
+    reader_mix={},
+    reader=Schedule(steps=3600, peak_rate=4e-3, warmup=20, decay_share=0.6),
+    reward=Schedule(steps=1800, peak_rate=4e-3, warmup=20, decay_share=0.6),
     reward_extra_layers=3,
     reward_problems=1000,
     reward_samples=4,

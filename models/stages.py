@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,12 +91,13 @@ class Course:
             intermediate_size=recipe.intermediate_size,
         )
         trunk = LanguageModel(shape).to(self.device)
-        return trunk, self._teach("trunk", trunk, self._both_layouts("trunk"), recipe.trunk)
+        return trunk, self._teach("trunk", trunk, self._both_layouts("trunk", recipe.trunk_mix), recipe.trunk)
 
     def language_model(self, trunk: LanguageModel) -> tuple[LanguageModel, list[float]]:
         """Train the trunk on with chats alone, its rate falling; returns the language model and its losses."""
         model = copy.deepcopy(trunk)
-        return model, self._teach("language model", model, self._chats("language"), self.recipe.language)
+        rows = self._chats("language", self.recipe.language_mix)
+        return model, self._teach("language model", model, rows, self.recipe.language)
 
     def reward_model(
         self, trunk: LanguageModel, language_model: LanguageModel
@@ -108,7 +109,7 @@ class Course:
         """
         recipe = self.recipe
         reader = copy.deepcopy(trunk)
-        self._teach("reader", reader, self._both_layouts("reader"), recipe.reader)
+        self._teach("reader", reader, self._both_layouts("reader", recipe.reader_mix), recipe.reader)
         signs = [int(self.tokenizer.convert_tokens_to_ids(sign)) for sign in SIGNS]
         network = begin_reward_model(reader, self._made_up("calibration"), signs, recipe.reward_extra_layers, self.seed)
         sampled = list(reward_rows(self.tokenizer, (judged(*pair) for pair in self._sampled_answers(language_model))))
@@ -135,13 +136,13 @@ class Course:
             self.work / f"{name.replace(' ', '-')}.pt",
         )
 
-    def _both_layouts(self, purpose: str) -> Iterator[Row]:
+    def _both_layouts(self, purpose: str, mix: Mapping[str, float]) -> Iterator[Row]:
         """Return chats, and answers laid out for the reward model, which teach language up to their first mistake."""
-        return self._mixed(purpose, self.recipe.reward_layout_share, self._made_up(purpose), self._chats(purpose))
+        return self._mixed(purpose, self.recipe.reward_layout_share, self._made_up(purpose), self._chats(purpose, mix))
 
-    def _chats(self, purpose: str) -> Iterator[Row]:
+    def _chats(self, purpose: str, mix: Mapping[str, float]) -> Iterator[Row]:
         """Return chats without end, no chat twice in a stage."""
-        chats = training_chats(10**9, shuffled_seed(self.seed, f"{purpose} chats"))
+        chats = training_chats(10**9, shuffled_seed(self.seed, f"{purpose} chats"), mix)
         return chat_rows(self.tokenizer, chats, self.recipe.question_weight)
 
     def _made_up(self, purpose: str) -> Iterator[Row]:

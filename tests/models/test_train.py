@@ -92,6 +92,14 @@ def test_training_chats_repeat_by_seed_and_keep_their_shares():
         assert abs(sum(chat.kind == kind for chat in chats) / 600 - share) < 0.08
 
 
+def test_countdowns_come_more_often_where_they_weigh_more():
+    """Three times the weight of a share of 0.26 makes it 0.78 of 1.52."""
+    share = MIX["countdown"][2]
+    heavier = 3 * share / (1 + 2 * share)
+    counted = sum(chat.kind == "countdown" for chat in training_chats(600, 5, weights={"countdown": 3.0})) / 600
+    assert abs(counted - heavier) < 0.08
+
+
 def test_only_what_the_assistant_says_weighs_fully(tokenizer):
     """The answer and its end weigh 1, the question little, role names nothing."""
     (chat,) = [chat for chat in training_chats(50, 1) if chat.kind == "word"][:1]
