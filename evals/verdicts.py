@@ -41,7 +41,7 @@ class Verdict:
 
 
 def main_verdicts(figures: Sequence[Figures]) -> list[Verdict]:
-    """The claims about tree search by the process reward model; none for kinds where one of the runs lacks or failed."""
+    """The claims about tree search by the process reward model; none for kinds where a run lacks or failed."""
     verdicts = []
     for kind in dict.fromkeys(row.kind for row in figures):
         rows = [row for row in figures if row.kind == kind and row.own and not row.failed]

@@ -181,17 +181,15 @@ async def test_a_worker_that_hangs_is_killed_and_replaced_while_the_loop_goes_on
     await made.verifier.close()
 
 
-async def test_only_what_is_too_hard_on_any_machine_is_remembered(tmp_path: Path) -> None:
+async def test_only_what_is_too_hard_on_any_machine_is_remembered(scripted: Scripted) -> None:
     """A pair that took too much processor time is not asked about again; one that was waited for in vain is."""
-    made = Scripted(tmp_path)
     for _ in range(2):
-        assert not await made.verifier.same("x+1", "6x")
-        made.verifier._patience = 0.3
-        assert not await made.verifier.same("x+1", "9x")
-        made.verifier._patience = 20.0
-    assert made.asked == [("x+1", "6x"), ("x+1", "9x"), ("x+1", "9x")]
-    assert (made.verifier.known("x+1", "6x"), made.verifier.known("x+1", "9x")) == (False, None)
-    await made.verifier.close()
+        assert not await scripted.verifier.same("x+1", "6x")
+        scripted.verifier._patience = 0.3
+        assert not await scripted.verifier.same("x+1", "9x")
+        scripted.verifier._patience = 20.0
+    assert scripted.asked == [("x+1", "6x"), ("x+1", "9x"), ("x+1", "9x")]
+    assert (scripted.verifier.known("x+1", "6x"), scripted.verifier.known("x+1", "9x")) == (False, None)
 
 
 async def test_others_are_answered_after_one_that_hangs(tmp_path: Path) -> None:
