@@ -10,11 +10,15 @@ from mcts.budget import Budget, StopReason
 from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerInTime, RewardCallFailed, StepMismatch
 from mcts.events import Collision, EngineCalled, PathScored, SearchFinished, SearchStarted, SimulationDone
 from mcts.ports import Finish, PathScore, Sampling
+from mcts.search import Search
 from mcts.steps import StepRule
 from mcts.strategies import UctOptions
 from mcts.strategies.direct import DirectOptions, direct
+from mcts.strategies.expansion import branches
+from mcts.strategies.growth import Growth
 from mcts.strategies.sampling import SamplingOptions, sample_and_vote
 from mcts.strategies.uct import uct
+from mcts.tree import Tree
 from tests.mcts.replay import outline, replayed
 from tests.mcts.toys import answers, forest, forest_worth, garden, search, world, worth_of
 
@@ -99,6 +103,30 @@ def test_only_the_missing_branches_are_sampled():
     assert (first.n, root["visits"]) == (4, 4 + second.n)
     assert leaf["visits"] == kept + second.n == 4
     assert sum(child["visits"] for child in leaf["children"]) == 4
+
+
+@pytest.mark.parametrize("rollout", ["full", "none"])
+def test_a_tight_token_budget_still_gives_every_branch(rollout):
+    """Four rollouts of at most 10 tokens do not fit 35 at once, one after the other they do: each really takes 3.
+
+    First 3 continuations fit 35 (9 tokens used), then the last fits the 26 left. Single steps take 1 token each.
+    """
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    options = UctOptions(width=1, branch=4, rollout=rollout)
+    result = search(uct, where, options, max_tokens=10, budget=Budget(simulations=1, tokens=35))
+    assert [request.n for request in where.engine.requests] == [3, 1]
+    assert len({request.seed for request in where.engine.requests}) == 2
+    assert (replayed(where.events)["visits"], result.generated_tokens) == (4, 12 if rollout == "full" else 4)
+
+
+async def test_only_what_was_drawn_counts_as_drawn():
+    """Where the budget ends after 3 of 4 continuations, the leaf has drawn 3."""
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    task = where.task(max_tokens=3, budget=Budget(tokens=9))
+    found = Search(task, where.ports(), "test")
+    growth = Growth(found, Tree(32, 3), UctOptions(width=1, branch=4))
+    drawn = await branches(growth, growth.tree.root, 4)
+    assert (len(drawn), growth.tree.root.drawn) == (3, 3)
 
 
 def test_search_finds_what_greedy_misses_and_sampling_seldom_finds():
