@@ -94,7 +94,8 @@ async def _write(search: Search, token: int) -> None:
     path = search.path(StepRule().split(written))
     prefill = search.task.prompt.prefill
     answer = search.ports.answers.extract(path.text)
-    value = confidence(written, answer_tokens(written, answer, prefill))
+    sure = confidence(written, answer_tokens(written, answer, prefill))
+    value = sure if path.text.strip() else 0.0  # a text may be surest to end at once, and yet says nothing
     search.emit(PathScored(None, value, (), path.finished, search.meter.seconds))
     search.found(path, PathScore(value))
     search.simulation_done()
