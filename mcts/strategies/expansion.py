@@ -34,7 +34,9 @@ async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step,
         return None
     if growth.options.one_step:
         calls, rule = growth.search.calls, growth.options.step
-        drawn = await growth.together(past_blank(calls, rule, prefix, one) for one in drawn)
+        drawn = await growth.together(
+            past_blank(calls, rule, prefix, one, f"{purpose}/on/{i}") for i, one in enumerate(drawn)
+        )
         drawn = [one for one in drawn if not is_blank(one)]
     return [growth.options.step.split(one) for one in drawn]
 

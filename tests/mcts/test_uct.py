@@ -189,6 +189,15 @@ def test_a_blank_step_is_continued_until_it_says_something():
     assert [step.text for step in result.winners[0].path.steps] == ["\n\nA\n\n", "answer: 1"]
 
 
+def test_siblings_that_begin_blank_go_on_in_their_own_ways():
+    """Each of 4 branches begins with a blank line, whose continuation is a call with a seed of its own; so for more."""
+    where = world({"": [("\n\n", 1.0)], "\n\n": [("A", 0.5), ("B", 0.5)]}, lambda _: 0.5)
+    result = search(uct, where, UctOptions(width=1, branch=4, rollout="none"), budget=Budget(simulations=2))
+    asked = [request for request in where.engine.requests if len(request.prefix) > len(where.prompt.token_ids)]
+    assert result.simulations == 2  # both steps are whole answers, so the second simulation widens the root
+    assert len({request.seed for request in asked}) == len(asked) == 8
+
+
 def test_a_text_of_blanks_only_ends_the_search_without_an_answer():
     """A model that writes nothing but blank lines is given up, not asked for ever."""
     where = world({"": [("\n\n", 1.0)]}, lambda _: 0.5)
