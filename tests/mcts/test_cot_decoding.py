@@ -144,7 +144,7 @@ def test_free_text_is_compared_by_the_confidence_of_the_whole(text):
 
 
 def test_a_path_without_text_is_worth_nothing():
-    """Ending at once has Δ 0.7 - 0.3 = 0.4, more than the text's (0.4 + 0.2 + 0.1) / 3; it is no answer all the same."""
+    """Ending at once has Δ 0.7 - 0.3 = 0.4, more than the text's (0.4 + 0.2 + 0.1) / 3; yet it is no answer."""
     table = {"": [("So", 0.7), ("", 0.3)], "So": [("!", 0.6), ("?", 0.4)], "So!": [("", 0.55), ("!", 0.45)]}
     result = run(world(table))
     assert {(c.path.text, round(c.reward, 6)) for c in result.candidates} == {("So!", round(0.7 / 3, 6)), ("", 0.0)}

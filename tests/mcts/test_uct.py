@@ -292,6 +292,14 @@ def test_the_token_budget_is_never_exceeded(tokens, width):
     assert result.winners[0].path.finished == any(c.path.finished for c in result.candidates)
 
 
+def test_a_last_simulation_that_the_token_budget_cuts_is_told():
+    """One rollout of 3 tokens with room for 2: all simulations were done, but not as they would have been."""
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    options = UctOptions(width=1, branch=1)
+    result = search(uct, where, options, max_tokens=3, budget=Budget(simulations=1, tokens=2))
+    assert (result.simulations, result.stop_reason) == (1, StopReason.TOKENS)
+
+
 def test_a_failed_call_is_repeated_and_the_search_goes_on():
     """One failure in the middle is not even noticed in the result."""
     where = forest(failure=lambda _, number: EngineCallFailed("no") if number == 2 else None)
