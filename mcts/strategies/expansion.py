@@ -79,4 +79,4 @@ async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], 
     delimiters, limit = _bounds(growth, prefix)
     branches = (begun_with_token(calls, prefix, token, delimiters, limit) for token in tokens)
     found = [one for one in await growth.together(branches) if one is not None]
-    return found if found or not tokens else None
+    return [one for begun in found for one in begun] if found or not tokens else None
