@@ -77,6 +77,14 @@ class Search:
         """Whether candidates are scored."""
         return self.calls.reward is not None
 
+    @property
+    def stop_reason(self) -> StopReason:
+        """Why it ended, or would end now."""
+        if self.failure:
+            return StopReason.FAILED
+        spent = StopReason.TOKENS if self.calls.short_of_tokens else StopReason.SIMULATIONS
+        return self.reason or spent
+
     def emit(self, event: Event) -> None:
         """Tells the observers."""
         self.observe(event)
@@ -91,7 +99,8 @@ class Search:
             self._announce_end(StopReason.CANCELLED)
             raise
         except Exception:
-            self._announce_end(StopReason.FAILED if self.failure else self.reason or StopReason.FAILED)
+            reason = self.stop_reason
+            self._announce_end(StopReason.FAILED if reason is StopReason.SIMULATIONS else reason)
             raise
 
     async def run(self, work: Sequence[Work]) -> None:
@@ -244,7 +253,7 @@ class Search:
         tree: Grown | None = None,
     ) -> SearchResult:
         """Puts the result together and announces the end."""
-        reason = StopReason.FAILED if self.failure else self.reason or StopReason.SIMULATIONS
+        reason = self.stop_reason
         self._announce_end(reason, winners[0])
         return SearchResult(
             winners=winners,

@@ -52,6 +52,23 @@ def test_direct_is_cut_by_the_token_budget():
     assert result.winners[0].path.steps[-1].finish is Finish.LENGTH
 
 
+@pytest.mark.parametrize(
+    ("tokens", "reason"), [(5, StopReason.TOKENS), (6, StopReason.SIMULATIONS), (7, StopReason.SIMULATIONS)]
+)
+def test_a_last_sample_that_the_token_budget_cuts_is_told(tokens, reason):
+    """Two samples of 3 tokens: 5 tokens cut the last one; with 6 it comes to its end, though it was granted less."""
+    options = SamplingOptions(samples=2, width=1)
+    result = search(sample_and_vote, garden(), options, sampling=GREEDY, max_tokens=4, budget=Budget(tokens=tokens))
+    assert (len(result.candidates), result.stop_reason) == (2, reason)
+
+
+def test_a_sample_that_its_own_limit_cuts_is_not_the_budgets():
+    """The path's limit of 2 tokens ends both samples, and the budget is never short."""
+    options = SamplingOptions(samples=2, width=1)
+    result = search(sample_and_vote, garden(), options, sampling=GREEDY, max_tokens=2, budget=Budget(tokens=4))
+    assert (len(result.candidates), result.stop_reason) == (2, StopReason.SIMULATIONS)
+
+
 def test_direct_draws_n_samples_in_their_order():
     """``n`` choices are ``n`` samples, equal ones included."""
     where = garden()

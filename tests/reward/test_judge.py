@@ -26,7 +26,7 @@ from mcts.errors import (
     VerdictUnreadable,
 )
 from mcts.events import EngineCalled, PathScored
-from mcts.ports import Message, PathScore, Prompt, SampleRequest
+from mcts.ports import Finish, Message, PathScore, Prompt, SampleRequest
 from mcts.result import SearchResult, Task
 from mcts.strategies import STRATEGIES
 from mcts.strategies.sampling import SamplingOptions
@@ -181,6 +181,12 @@ def test_verdicts_are_read_by_their_last_score(text: str, score: float | None) -
     """Whole and decimal scores from 0 to 10; what is off the scale is no score."""
     verdict = read_verdict(continuation([text]))
     assert (verdict.score if verdict else None) == score
+
+
+def test_a_verdict_cut_short_is_none() -> None:
+    """The 1 may be the beginning of 10."""
+    assert read_verdict(continuation(["Fine.\nScore: 1"], Finish.LENGTH)) is None
+    assert read_verdict(continuation(["Fine.\nScore: 10"])) is not None
 
 
 @given(st.text(max_size=200))
