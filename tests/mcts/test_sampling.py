@@ -6,7 +6,7 @@ import pytest
 
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget, StopReason
-from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerInTime
+from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerInTime, RewardCallFailed
 from mcts.events import AnswerText, SearchFinished
 from mcts.ports import Finish, Sampling
 from mcts.strategies import STRATEGIES, DirectOptions, SamplingOptions
@@ -135,6 +135,25 @@ def test_a_deadline_gives_the_best_of_the_samples_that_are_done():
     result = search(sample_and_vote, where, SamplingOptions(samples=8, vote="weighted"), budget=Budget(seconds=5))
     assert (len(result.candidates), result.stop_reason, result.seconds) == (3, StopReason.DEADLINE, 5.0)
     assert (where.engine.open_calls, where.engine.aborted_calls) == (0, 5)
+
+
+def test_a_deadline_before_any_score_gives_the_samples_unscored():
+    """The samples are done at once, their scores never come: the vote is then by heads, and no reward is made up."""
+    where = garden()
+    where.reward.latency = lambda _: 9.0
+    options = SamplingOptions(samples=3, vote="weighted")
+    result = search(sample_and_vote, where, options, sampling=GREEDY, budget=Budget(seconds=5))
+    assert [(c.answer, c.reward) for c in result.candidates] == [("1", None)] * 3
+    assert [(t.answer, t.weight) for t in result.tallies] == [("1", 3.0)]
+    assert (result.winners[0].answer, result.stop_reason, result.seconds) == ("1", StopReason.DEADLINE, 5.0)
+
+
+def test_a_failing_reward_is_not_hidden_behind_unscored_samples():
+    """No limit was met: the client should learn that the reward fails."""
+    where = garden()
+    where.reward.failure = lambda _: RewardCallFailed("no")
+    with pytest.raises(RewardCallFailed):
+        search(sample_and_vote, where, SamplingOptions(samples=3, vote="weighted"))
 
 
 def test_the_token_budget_is_used_up_but_never_exceeded():

@@ -271,6 +271,18 @@ def test_the_deadline_is_met_to_the_instant():
     assert where.engine.open_calls == 0
 
 
+@pytest.mark.parametrize("rollout", ["full", "none"])
+def test_finished_answers_are_given_though_their_scores_are_late(rollout):
+    """The score of the step A comes (single steps), that of the answer does not: it is better than a beginning."""
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    where.reward.latency = lambda number: 0.0 if rollout == "none" and number == 0 else 9.0
+    options = UctOptions(width=1, branch=1, rollout=rollout)
+    result = search(uct, where, options, budget=Budget(seconds=1))
+    (winner,) = result.winners
+    assert (winner.answer, winner.reward, winner.path.finished) == ("1", None, True)
+    assert (winner.node, result.stop_reason) == (1 if rollout == "none" else 0, StopReason.DEADLINE)
+
+
 def test_a_deadline_before_any_answer_is_an_error():
     """Nothing found in time is said so, not papered over."""
     where = forest(latency=lambda *_: 9.0)

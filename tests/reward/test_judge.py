@@ -18,7 +18,6 @@ from mcts.errors import (
     EngineCallFailed,
     EngineDead,
     EspalierError,
-    NoAnswerInTime,
     OutOfTokens,
     PromptTooLong,
     RewardCallFailed,
@@ -216,14 +215,15 @@ async def test_empty_answers_are_worth_nothing_and_not_asked_about() -> None:
 def test_verdicts_keep_to_the_token_budget() -> None:
     """A sample may take 4 tokens and a verdict 16, each really takes 2.
 
-    With 18 tokens the first of two samples can be judged: both samples leave 14 free, too few for a verdict. With 20
-    tokens the first verdict fits exactly (20 − 4 = 16) and leaves 14: the second does not.
+    With 18 tokens neither of two samples can be judged: both samples leave 14 free, too few for a verdict. They are
+    given without a reward. With 20 tokens the first verdict fits exactly (20 − 4 = 16) and leaves 14: the second does
+    not.
     """
     where = engine()
     two = SamplingOptions(samples=2, vote="max_value")
-    with pytest.raises(NoAnswerInTime):
-        Run(where, judge(where), options=two, budget=Budget(tokens=18)).result()
-    assert where.generated_tokens <= 18
+    result = Run(where, judge(where), options=two, budget=Budget(tokens=18)).result()
+    assert [candidate.reward for candidate in result.candidates] == [None, None]
+    assert (result.stop_reason, result.generated_tokens) == (StopReason.TOKENS, 4)
 
     where = engine()
     result = Run(where, judge(where), options=two, budget=Budget(tokens=20)).result()
