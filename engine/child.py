@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import inspect
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -50,7 +51,14 @@ def child_settings(settings: ChildSettings) -> Iterator[None]:
 
 
 class _EntryPoint:
-    """Stands where vLLM keeps the function that its process runs, and gives ours, bound to the context's settings."""
+    """Stands where vLLM keeps the function that its process runs, and gives ours, bound to the context's settings.
+
+    Args:
+        original: vLLM's own function.
+    """
+
+    def __init__(self, original: Callable[..., None]) -> None:
+        self.original = original
 
     def __get__(self, instance: object, owner: type) -> Callable[..., None]:
         return functools.partial(run_engine_core, _settings.get())
@@ -59,11 +67,18 @@ class _EntryPoint:
 def _lay_over_entry_point() -> None:
     from vllm.v1.engine.core import EngineCoreProc
 
-    EngineCoreProc.run_engine_core = _EntryPoint()
+    EngineCoreProc.run_engine_core = _EntryPoint(_original(EngineCoreProc))
+
+
+def _original(core: Any) -> Callable[..., None]:
+    """VLLM's own entry point, whether or not ours is laid over it."""
+    found = inspect.getattr_static(core, "run_engine_core")  # static: ours would give itself, bound
+    original: Callable[..., None] = found.original if isinstance(found, _EntryPoint) else found.__get__(None, core)
+    return original
 
 
 def run_engine_core(settings: ChildSettings, *args: Any, **kwargs: Any) -> None:
-    """Runs in the engine's process. vLLM's own entry point is untouched there, because nothing laid ours over it."""
+    """Runs in the engine's process. A spawned one has vLLM's entry point as it was, a forked one has ours over it."""
     if settings.lifeline is not None:
         threading.Thread(target=_hang_on, args=(settings.lifeline,), name="lifeline", daemon=True).start()
     if settings.log_path:
@@ -77,7 +92,7 @@ def run_engine_core(settings: ChildSettings, *args: Any, **kwargs: Any) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     with contextlib.suppress(SystemExit):  # how vLLM leaves its loop when it is told to end
-        EngineCoreProc.run_engine_core(*args, **kwargs)
+        _original(EngineCoreProc)(*args, **kwargs)
     atexit._run_exitfuncs()  # noqa: SLF001 - unlinks the semaphores; there is no public way to do only that
     os._exit(0)  # taking torch down piece by piece would cost seconds more
 

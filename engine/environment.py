@@ -1,6 +1,7 @@
 """Environment variables and log levels that vLLM, torch and transformers read when they are imported.
 
-Everything is set in one place and before those imports. What the operator has set stays as it is.
+Everything is set in one place and before those imports. What the operator has set stays as it is, but for how engines'
+processes are started.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ QUIET = {
 
 
 def prepare(*, offline: bool) -> None:
-    """Sets what is not set yet.
+    """Sets what is not set yet, and that processes are spawned.
 
     Args:
         offline: No model comes from a hub, so no hub may be asked for anything. Counts only before transformers is
@@ -32,6 +33,9 @@ def prepare(*, offline: bool) -> None:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    # vLLM forks by default where there is a GPU. A forked engine would hold the other end of its own lifeline and
+    # outlive a killed server; and forking a process that has threads may lock it up.
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
     if offline:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # reports on CPU that there is no Triton

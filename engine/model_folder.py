@@ -56,7 +56,7 @@ def read_card(model: str) -> ModelCard:
         local=True,
         architecture=next(iter(config.get("architectures") or []), ""),
         dtype=str(config.get("dtype") or config.get("torch_dtype") or ""),
-        eos_ids=frozenset(_ids(config.get("eos_token_id")) | _ids(generation.get("eos_token_id"))),
+        eos_ids=token_ids(config.get("eos_token_id")) | token_ids(generation.get("eos_token_id")),
         labels=_labels(config),
     )
 
@@ -85,6 +85,13 @@ def check_one_label(card: ModelCard) -> None:
         raise StartupError(f"{card.source!r} has {card.labels} labels; an outcome reward model has one.")
 
 
+def token_ids(value: object) -> frozenset[int]:
+    """The tokens that a configuration names in one field: one, several or none."""
+    if isinstance(value, int):
+        return frozenset({value})
+    return frozenset(each for each in value if isinstance(each, int)) if isinstance(value, list) else frozenset()
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
@@ -103,9 +110,3 @@ def _labels(config: dict[str, Any]) -> int:
     if isinstance(names, dict):
         return len(names)
     return count if isinstance(count, int) else 2
-
-
-def _ids(value: object) -> set[int]:
-    if isinstance(value, int):
-        return {value}
-    return {each for each in value if isinstance(each, int)} if isinstance(value, list) else set()

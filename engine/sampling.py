@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcts.errors import InvalidRequest
-from mcts.ports import SampleRequest
+from mcts.ports import JsonForm, SampleRequest
 
 if TYPE_CHECKING:
-    from vllm.sampling_params import SamplingParams
+    from vllm.sampling_params import SamplingParams, StructuredOutputsParams
 
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy to vLLM, which then refuses to draw more than one."""
@@ -70,8 +70,17 @@ def sampling_params(request: SampleRequest, *, n: int, stream: bool) -> Sampling
             bad_words=list(sampling.bad_words),
             allowed_token_ids=list(sampling.allowed_token_ids) or None,
             skip_special_tokens=sampling.skip_special_tokens,
+            structured_outputs=_structured(sampling.form),
             output_kind=RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY,
             skip_clone=True,
         )
     except (VLLMClientError, ValueError) as error:
         raise InvalidRequest(str(error), getattr(error, "parameter", None)) from error
+
+
+def _structured(form: JsonForm | None) -> StructuredOutputsParams | None:
+    from vllm.sampling_params import StructuredOutputsParams
+
+    if form is None:
+        return None
+    return StructuredOutputsParams(json=form.schema) if form.schema else StructuredOutputsParams(json_object=True)

@@ -57,8 +57,8 @@ class ScriptedTokenizer:
         object.__setattr__(self, "_ids", ids)
         object.__setattr__(self, "_pattern", re.compile("|".join(map(re.escape, longest_first)) + "|.", re.DOTALL))
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text; special tokens written in it are recognised."""
+    def encode(self, text: str, *, special: bool = False) -> list[int]:  # noqa: ARG002
+        """Token ids of a text; special tokens written in it are recognised, and none are added."""
         parts = self._pattern.findall(text)
         return [self._ids[part] if part in self._ids else FIRST_CHARACTER + ord(part) for part in parts]
 

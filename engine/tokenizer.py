@@ -46,9 +46,14 @@ class HFTokenizer:
         found = self._backend.token_to_id(token)
         return None if found is None else int(found)
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text, without adding special tokens. Special tokens written in the text are recognised."""
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of a text. Special tokens written in the text are recognised.
+
+        Args:
+            text: Any text.
+            special: Whether the tokens that this tokenizer puts before and after a whole text are added.
+        """
+        return list(self._backend.encode(text, add_special_tokens=special).ids)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, special tokens included."""

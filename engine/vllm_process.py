@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import environment
 from engine.child import ChildSettings, child_settings
-from engine.model_folder import ModelCard, Runner, check_runner, read_card
+from engine.model_folder import ModelCard, Runner, check_runner, read_card, token_ids
 from engine.settings import EngineInfo, EngineSettings
 from engine.startup_errors import explain, last_error, missing_package
 from engine.vllm_arguments import engine_arguments
@@ -162,16 +162,17 @@ class VllmProcess:
 
     def _facts(self, llm: AsyncLLM, version: str, device: str) -> EngineInfo:
         config = llm.model_config
-        eos = set(self.card.eos_ids)
-        eos_id = getattr(llm.renderer.tokenizer, "eos_token_id", None)
-        if isinstance(eos_id, int):
-            eos.add(eos_id)
+        told = (
+            getattr(llm.renderer.tokenizer, "eos_token_id", None),
+            getattr(config.hf_config, "eos_token_id", None),  # these two are the card's, unless the model is a hub's
+            config.try_get_generation_config().get("eos_token_id"),
+        )
         return EngineInfo(
             model=self.settings.model,
             architecture=config.architecture,
             max_model_len=config.max_model_len,
             vocab_size=config.get_vocab_size(),
-            eos_ids=frozenset(eos),
+            eos_ids=self.card.eos_ids.union(*map(token_ids, told)),
             vllm_version=version,
             device=device,
             dtype=str(config.dtype).removeprefix("torch."),

@@ -26,6 +26,7 @@ from evals.store import Store, source_mark
 from evals.suites import SHARES, SUITES
 from models.problems import KINDS, generate
 from reward.answers import StandardAnswers
+from reward.verifier import Verifier
 
 SOURCES = ("mcts", "reward", "engine", "server", "models/abacus", "models/abacus-prm")
 """What decides the figures of a server of our own. A run is measured again when any of it has changed."""
@@ -83,9 +84,14 @@ async def evaluate(options: argparse.Namespace, suite: str, url: str, server: st
     problems = {kind: list(generate(kind, count, options.seed)) for kind in options.kind}
     limits = httpx.Limits(max_connections=options.concurrency)
     store = Store(options.out / suite, options.resume)
-    async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as client:
-        bench = Bench(client, server, options.concurrency, store, StandardAnswers(), console)
-        return await measure(bench, SUITES[suite](options.model, options.simulations), problems)
+    # As servers compare answers unless told otherwise: else votes taken again would not be those of the searches.
+    answers = StandardAnswers(verifier=Verifier())
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as client:
+            bench = Bench(client, server, options.concurrency, store, answers, console)
+            return await measure(bench, SUITES[suite](options.model, options.simulations), problems)
+    finally:
+        await answers.close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

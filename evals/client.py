@@ -41,6 +41,11 @@ class Reply:
     recast: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
 
+    @property
+    def received(self) -> bool:
+        """Whether the server answered with a search at all, so that its cost means something."""
+        return bool(self.stop_reason)
+
     def as_dict(self) -> dict[str, Any]:
         """The reply as one JSON object."""
         return asdict(self)

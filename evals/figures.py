@@ -27,9 +27,9 @@ class Figures:
         questions: How many were asked.
         accuracy: Share of right answers, in [0, 1]; a question that met an error counts as wrong.
         low, high: Its 95% Wilson interval.
-        tokens: Mean generated tokens per question.
-        engine_calls: Mean engine calls per question.
-        seconds: Mean seconds per question.
+        tokens: Mean generated tokens per question that got a reply; 0 where none did.
+        engine_calls: Mean engine calls, likewise.
+        seconds: Mean seconds, likewise.
         errors: Questions that met an error.
         right: Which questions were answered rightly.
     """
@@ -50,6 +50,11 @@ class Figures:
     seconds: float
     errors: int
     right: tuple[bool, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether every question met an error, so that the figures say nothing about the run."""
+        return self.errors == self.questions
 
 
 def figures_of(run: Run, kind: str, records: Sequence[Mapping[str, Any]], replies: Sequence[Reply]) -> list[Figures]:
@@ -80,6 +85,7 @@ def _figures(
 ) -> Figures:
     triples = zip(records, replies, texts, strict=True)
     right = tuple(reply.error is None and check(dict(record), text) for record, reply, text in triples)
+    received = [reply for reply in replies if reply.received]
     low, high = wilson(sum(right), len(right))
     return Figures(
         run=run.name,
@@ -93,13 +99,13 @@ def _figures(
         accuracy=sum(right) / len(right),
         low=low,
         high=high,
-        tokens=_mean([reply.tokens for reply in replies]),
-        engine_calls=_mean([reply.engine_calls for reply in replies]),
-        seconds=_mean([reply.seconds for reply in replies]),
+        tokens=_mean([reply.tokens for reply in received]),
+        engine_calls=_mean([reply.engine_calls for reply in received]),
+        seconds=_mean([reply.seconds for reply in received]),
         errors=sum(reply.error is not None for reply in replies),
         right=right,
     )
 
 
 def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return sum(values) / len(values) if values else 0.0

@@ -74,7 +74,7 @@ async def measure(bench: Bench, plans: Sequence[Plan], problems: Mapping[str, Se
 
 
 async def _done(bench: Bench, run: Run, kind: str, records: Sequence[Record], title: str) -> Saved:
-    mark = fingerprint(run.body, records, bench.server, bench.concurrency)
+    mark = fingerprint(run, records, bench.server, bench.concurrency)
     saved = bench.store.load(kind, run.name, mark)
     if saved is not None:
         return saved

@@ -37,7 +37,7 @@ def plot(figures: Sequence[Figures], path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib import ticker
 
-    columns = kinds([row for row in figures if row.own and row.errors < row.questions])
+    columns = kinds([row for row in figures if row.own and not row.failed])
     groups = [group for group in GROUPS if any(series_of(rows, group) for rows in columns)]
     size = (5.2 * len(columns) + 3.2, 3.7 * max(1, len(groups)))
     canvas, panels = plt.subplots(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.client import Reply
+from evals.runs import Run
 
 FORMAT = 1
 """Goes up when what a file holds, or how replies are read, changes: older files are then measured again."""
@@ -24,17 +25,19 @@ class Saved:
     seconds: float
 
 
-def fingerprint(body: Mapping[str, Any], records: Sequence[Mapping[str, Any]], server: str, concurrency: int) -> str:
+def fingerprint(run: Run, records: Sequence[Mapping[str, Any]], server: str, concurrency: int) -> str:
     """Changes with anything that may change a run's figures.
 
     Args:
-        body: What is sent besides the question.
+        run: What is sent besides the question, what the reply must say, and the votes that are taken again: only their
+            winners are kept.
         records: The problems.
         server: What is known of the server: ``source_mark`` or its address.
         concurrency: Questions asked at the same time.
     """
+    asked = [run.body, run.strategy, run.reward, run.votes]
     problems = [[record["id"], record["question"]] for record in records]
-    return _digest(json.dumps([FORMAT, body, problems, server, concurrency], sort_keys=True).encode())
+    return _digest(json.dumps([FORMAT, asked, problems, server, concurrency], sort_keys=True).encode())
 
 
 def source_mark(folders: Sequence[Path]) -> str:

@@ -33,11 +33,11 @@ def main_suite(model: str, simulations: int) -> list[Plan]:
 def _best_of_as_many_tokens(model: str, other: str) -> Plan:
     """Best-of-N with as many samples as give another run's tokens; the votes over them are the other samplers.
 
-    The cost of one sample is taken from the run named ``SAMPLE``.
+    The cost of one sample is taken from the run named ``SAMPLE``; where that got no reply, one sample is drawn.
     """
 
     def plan(spent: Spent) -> Run:
-        samples = max(1, round(spent[other] / (spent[SAMPLE] / 4)))
+        samples = max(1, round(spent[other] / (spent[SAMPLE] / 4))) if spent[SAMPLE] else 1
         return run(
             f"best of {samples} prm",
             model,

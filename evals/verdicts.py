@@ -41,10 +41,10 @@ class Verdict:
 
 
 def main_verdicts(figures: Sequence[Figures]) -> list[Verdict]:
-    """The claims about tree search by the process reward model; none for kinds that lack one of the runs."""
+    """The claims about tree search by the process reward model; none for kinds where a run lacks or failed."""
     verdicts = []
     for kind in dict.fromkeys(row.kind for row in figures):
-        rows = [row for row in figures if row.kind == kind and row.own]
+        rows = [row for row in figures if row.kind == kind and row.own and not row.failed]
         tree, greedy, best = (_first(rows, start) for start in ("uct prm", "greedy", "best of"))
         if tree is not None and greedy is not None:
             claim = f"tree search is at least {100 * ABOVE_GREEDY:.0f} points above greedy"
@@ -63,7 +63,8 @@ def _verdict(kind: str, claim: str, ours: Figures, theirs: Figures, bound: float
     difference = paired_difference(ours.right, theirs.right)
     holds = difference.mean >= bound - 1e-12  # 60 of 300 must not fall short of 0.2 by rounding
     certain = difference.low >= bound if holds else difference.high < bound
-    note = f"{described(ours)} against {described(theirs)}, tokens {ours.tokens / theirs.tokens:.2f} : 1"
+    ratio = f"{ours.tokens / theirs.tokens:.2f} : 1" if theirs.tokens else f"{ours.tokens:.0f} : 0"
+    note = f"{described(ours)} against {described(theirs)}, tokens {ratio}"
     return Verdict(kind, len(ours.right), claim, holds, certain, difference, note)
 
 
@@ -76,7 +77,7 @@ def quarter_verdicts(figures: Sequence[Figures]) -> list[Verdict]:
     """
     verdicts = []
     for kind in dict.fromkeys(row.kind for row in figures):
-        rows = [row for row in figures if row.kind == kind and row.own and row.reward == "prm"]
+        rows = [row for row in figures if row.kind == kind and row.own and row.reward == "prm" and not row.failed]
         yardstick = next((row for row in rows if row.label == "weighted_best_of_n" and row.budget == 64), None)
         if yardstick is None:
             continue

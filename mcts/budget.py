@@ -15,7 +15,7 @@ class StopReason(StrEnum):
     """Why a search ended."""
 
     SIMULATIONS = "simulations"  # all simulations (or samples) were done
-    TOKENS = "tokens"  # no tokens left for another call
+    TOKENS = "tokens"  # no tokens left for another call, or for the whole of the last one
     DEADLINE = "deadline"  # seconds ran out; open calls were cancelled
     EXHAUSTED = "exhausted"  # nothing left to expand
     DECIDED = "decided"  # the vote can no longer change

@@ -24,7 +24,11 @@ from mcts.steps import joined
 
 @dataclass(slots=True, eq=False)
 class Calls:
-    """A search's calls. ``reward`` is None for strategies that score nothing."""
+    """A search's calls.
+
+    ``reward`` is None for strategies that score nothing. ``short_of_tokens`` tells whether the search's token budget,
+    not the path's own limit, kept a call from being made or ended its text.
+    """
 
     task: Task
     engine: Engine
@@ -33,6 +37,7 @@ class Calls:
     observe: Observer
     clock: Clock
     room: News = field(default_factory=News)
+    short_of_tokens: bool = False
 
     @property
     def top_logprobs(self) -> int:
@@ -114,10 +119,13 @@ class Calls:
                 return ()
             seed = derive_seed(self.task.seed, purpose, request.prefix, attempt)
             try:
-                return await self.draw(replace(request, n=grant.n, max_tokens=grant.max_tokens, seed=seed))
+                drawn = await self.draw(replace(request, n=grant.n, max_tokens=grant.max_tokens, seed=seed))
             except EngineCallFailed:
                 if attempt == ATTEMPTS - 1:
                     raise
+            else:
+                self.short_of_tokens |= grant.cut(drawn, wanted)
+                return drawn
         raise AssertionError("unreachable")  # the last attempt returns or raises
 
     async def stream(self, prefix: tuple[int, ...], purpose: str) -> AsyncGenerator[Continuation]:
@@ -183,7 +191,9 @@ class Calls:
 
     async def granted(self, n: int, max_tokens: int) -> Grant | None:
         """Reserves room for a call's worst case; None when there is none. See ``mcts.grants``."""
-        return await granted(self.meter, self.room, n, max_tokens)
+        grant = await granted(self.meter, self.room, n, max_tokens)
+        self.short_of_tokens |= grant is None and max_tokens > 0
+        return grant
 
     def path_room(self, prefix: tuple[int, ...]) -> int:
         """Tokens that a path may still grow by."""
@@ -219,7 +229,8 @@ class Calls:
 
     async def _streamed(self, prefix: tuple[int, ...], purpose: str, attempt: int) -> AsyncGenerator[Continuation]:
         """One try of a stream. Yields nothing when the budget has no room."""
-        grant = await self.granted(1, self.path_room(prefix))
+        wanted = self.path_room(prefix)
+        grant = await self.granted(1, wanted)
         if grant is None:
             return
         request = SampleRequest(
@@ -232,6 +243,7 @@ class Calls:
         )
         async with aclosing(self._stream(request)) as pieces:
             async for piece in pieces:
+                self.short_of_tokens |= grant.cut([piece], wanted)
                 yield piece
 
     async def _stream(self, request: SampleRequest) -> AsyncGenerator[Continuation]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcts.budget import Meter
+from mcts.ports import Continuation, Finish
 
 
 class News:
@@ -30,6 +32,10 @@ class Grant:
 
     n: int
     max_tokens: int
+
+    def cut(self, drawn: Sequence[Continuation], wanted: int) -> bool:
+        """Whether it ended one of the texts drawn, of which each was wanted with up to ``wanted`` tokens."""
+        return self.max_tokens < wanted and any(one.finish is Finish.LENGTH for one in drawn)
 
 
 async def granted(meter: Meter, room: News, n: int, max_tokens: int) -> Grant | None:

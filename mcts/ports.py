@@ -56,12 +56,20 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class JsonForm:
+    """JSON, which constrained decoding makes of an answer. ``schema`` is JSON Schema as text; empty is any object."""
+
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are drawn. The defaults draw from the model's own distribution.
 
     ``temperature`` ≥ 0 (0 is greedy), ``top_p`` in (0, 1], ``top_k`` ≥ 0 (0 is off), ``min_p`` in [0, 1], penalties in
     [-2, 2], ``repetition_penalty`` > 0 (1 is off). ``stop`` strings are cut from the text, as OpenAI does, unless
-    ``include_stop``. ``logit_bias`` maps token ids to biases in [-100, 100].
+    ``include_stop``. ``logit_bias`` maps token ids to biases in [-100, 100]. ``form`` constrains a whole answer from
+    its first token on, so that only calls that write whole answers may carry it.
     """
 
     temperature: float = 1.0
@@ -80,6 +88,7 @@ class Sampling:
     bad_words: tuple[str, ...] = ()
     allowed_token_ids: tuple[int, ...] = ()
     skip_special_tokens: bool = True
+    form: JsonForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +256,11 @@ class RewardModel(Protocol):
 class Tokenizer(Protocol):
     """Text to token ids and back, as one particular model does it."""
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text, without adding special tokens. Special tokens written in the text are recognised."""
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of a text. Special tokens written in the text are recognised.
+
+        With ``special``, those that the tokenizer itself puts before and after a whole text are added.
+        """
         ...
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -71,11 +71,20 @@ class Search:
         self._leader = Leader()
         self._tree_steps: list[tuple[Step, ...]] = []
         self._committed: tuple[Step, ...] = ()
+        self._unscored: list[Path] = []  # finished paths whose scores are still to come
 
     @property
     def scored(self) -> bool:
         """Whether candidates are scored."""
         return self.calls.reward is not None
+
+    @property
+    def stop_reason(self) -> StopReason:
+        """Why it ended, or would end now."""
+        if self.failure:
+            return StopReason.FAILED
+        spent = StopReason.TOKENS if self.calls.short_of_tokens else StopReason.SIMULATIONS
+        return self.reason or spent
 
     def emit(self, event: Event) -> None:
         """Tells the observers."""
@@ -91,7 +100,8 @@ class Search:
             self._announce_end(StopReason.CANCELLED)
             raise
         except Exception:
-            self._announce_end(StopReason.FAILED if self.failure else self.reason or StopReason.FAILED)
+            reason = self.stop_reason
+            self._announce_end(StopReason.FAILED if reason is StopReason.SIMULATIONS else reason)
             raise
 
     async def run(self, work: Sequence[Work]) -> None:
@@ -144,7 +154,10 @@ class Search:
         distinct = dict(zip(keys, paths, strict=True))
         if not distinct:
             return []
+        finished = [path for path in paths if path.finished]
+        self._unscored += finished  # equal ones included: each is a vote
         scores = dict(zip(distinct, await self.calls.score(list(distinct.values())), strict=True))
+        self._unscored = [path for path in self._unscored if path not in finished]
         seconds = self.meter.seconds
         for key, path in zip(keys, paths, strict=True):
             score = scores[key]
@@ -171,6 +184,15 @@ class Search:
         if _begins_with(steps, self._committed):
             self._leader.add(candidate)
         self.emit(AnswerFound(number, answer, path.text, reward, self.meter.seconds))
+
+    def fall_back_on_unscored(self) -> None:
+        """Where a limit kept all finished paths from being scored, they are candidates without a reward, blanks last.
+
+        Not when a call failed: the caller should learn of the failure.
+        """
+        if not self.candidates and not self.failure:
+            for path in sorted(self._unscored, key=lambda each: not each.text.strip()):
+                self.found(path, None, path.steps)
 
     def has_answer(self, node: Node) -> bool:
         """Whether a finished candidate passes through a node."""
@@ -230,6 +252,7 @@ class Search:
             EngineError, RewardError: What failed before any candidate existed.
             NoAnswerInTime: The budget ended before any candidate existed.
         """
+        self.fall_back_on_unscored()
         if not self.candidates:
             raise self.failure or NoAnswerInTime("The budget ended before any answer was found.")
         candidates = self._placed(tree)
@@ -244,7 +267,7 @@ class Search:
         tree: Grown | None = None,
     ) -> SearchResult:
         """Puts the result together and announces the end."""
-        reason = StopReason.FAILED if self.failure else self.reason or StopReason.SIMULATIONS
+        reason = self.stop_reason
         self._announce_end(reason, winners[0])
         return SearchResult(
             winners=winners,

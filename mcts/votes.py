@@ -71,13 +71,13 @@ async def elect(candidates: Sequence[Candidate], vote: VoteRule, n: int, answers
 
     Returns:
         At least one winner. A group is represented by its best-rewarded member (``max_visits``: most visited), the
-        first found among equals. Free texts without an answer each stand for themselves.
+        first found among equals. Of texts without an answer the equal ones stand together, by the best of their
+        rewards, so that winners are distinct.
     """
     standing = [candidate for candidate in candidates if candidate.path.finished] or list(candidates)
     groups = await _grouped([candidate for candidate in standing if candidate.answer is not None], answers)
     ranked = sorted(((VOTES[vote](group), group) for group in groups), key=_heaviest)
-    silent = [candidate for candidate in standing if candidate.answer is None]
-    ranked += sorted(((_worth(candidate), [candidate]) for candidate in silent), key=_heaviest)
+    ranked += sorted(((_max_value(group), group) for group in _silent(standing)), key=_heaviest)
     return Election(
         winners=tuple(_representative(group, vote) for _, group in ranked[:n]),
         tallies=tuple(Tally(group[0].answer, weight, len(group)) for weight, group in ranked),
@@ -97,8 +97,17 @@ async def _grouped(candidates: Sequence[Candidate], answers: AnswerReader) -> li
     return list(groups.values())
 
 
+def _silent(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Candidates without an answer, equal texts together."""
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        if candidate.answer is None:
+            groups.setdefault(candidate.path.text, []).append(candidate)
+    return list(groups.values())
+
+
 def _representative(group: Sequence[Candidate], vote: VoteRule) -> Candidate:
-    if vote == "max_visits":
+    if vote == "max_visits" and group[0].answer is not None:
         return max(group, key=lambda candidate: (candidate.visits, _worth(candidate)))
     return max(group, key=_worth)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from mcts.errors import StartupError
 from mcts.ports import Path, Tokenizer
-from reward.solutions import BLANK_LINE, steps_of
+from reward.solutions import BLANK_LINE, steps_of, unmarked
 
 WHOLE = re.compile(r"(?!)")
 """Never matches: the whole answer is one step."""
@@ -79,7 +79,7 @@ class TagConvention(Convention):
 
     def steps(self, text: str) -> list[str]:
         """The steps of a text. A visible tag that the model wrote itself is dropped; it would be no step's."""
-        return steps_of(text.replace(self.tag, "") if self.tag.strip() else text, self.separator)
+        return steps_of(unmarked(text, self.tag) if self.tag.strip() else text, self.separator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ _DRESSING = ("\\left", "\\right", "\\displaystyle", "\\!", "\\,", "\\;", "\\:", 
 _SIGNS = {"\\times": "*", "\\cdot": "*", "\\div": "/", "\\%": "%", "×": "*", "·": "*", "÷": "/", "−": "-", "–": "-",
           "⁄": "/", "\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\ ": " ", "~": " "}  # fmt: skip
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_THOUSANDS = re.compile(r"(?<![0-9.,])([0-9]{1,3})((?:,[0-9]{3})+)(?![0-9,])")
+_THOUSANDS = re.compile(r"(?<![0-9.,])([1-9][0-9]{0,2})((?:,[0-9]{3})+)(?![0-9,])")
 _NAMED = re.compile(r"^[a-zA-Z] ?= ?(?=[^=]+$)")
 _WRAPPERS = ("\\boxed", "\\text", "\\mathrm", "\\mathbf", "\\textbf", "\\mbox")
 
@@ -43,7 +43,7 @@ def plain(answer: str) -> str:
         text = text.replace(sign, ascii_sign)
     text = _unwrap(text)
     text = _fractions(text)
-    text = _THOUSANDS.sub(lambda found: found[1] + found[2].replace(",", ""), text.strip())
+    text = _joined(text.strip())
     text = _NAMED.sub("", text).strip()
     return text[:-1].rstrip() if text.endswith((".", "。")) and len(text) > 1 else text
 
@@ -80,7 +80,18 @@ def _fractions(text: str) -> str:
 
 def _inside(group: str) -> str:
     """A group without its braces."""
-    return group[1:-1] if group.startswith("{") else group
+    return _joined(group[1:-1]) if group.startswith("{") else group
+
+
+def _joined(text: str) -> str:
+    """Numbers without the commas between their thousands. In brackets a comma parts two numbers: an interval's ends."""
+
+    def number(found: re.Match[str]) -> str:
+        before = text[: found.start()]
+        enclosed = sum(map(before.count, "([{")) > sum(map(before.count, ")]}"))
+        return found[0] if enclosed else found[0].replace(",", "")
+
+    return _THOUSANDS.sub(number, text)
 
 
 def _group(text: str, at: int) -> int:

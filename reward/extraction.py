@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,17 +30,22 @@ LONGEST_PHRASE = 120
 """Characters after "the answer is"; a longer rest of the line is a sentence that goes on."""
 
 LONGEST_TRIES = 100
-"""Fields of the right name that are looked at, from the end."""
+"""Fields of the right name, and phrases, that are looked at, from the end."""
 
 PATTERN_SECONDS = 0.1
 """Longest search for the operator's pattern in one text."""
 
 PHRASES = ("the final answer is", "the answer is", "final answer:", "answer:", "答案是", "答案为", "答案:", "答案：")
 
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # keeps the length, unlike str.lower()
 _BOX = "\\boxed{"
 _BRACES = re.compile(r"\\boxed\{|\\[{}\\]|[{}]")  # an escaped brace or backslash is taken whole and opens nothing
 _NUMBER = re.compile(r"-?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?")
+_NUMBER_LINE = re.compile(  # in Markdown or LaTeX, with a currency before it or a unit of one word behind it
+    r"[*$\\]{0,4}[€£¥]? ?[-+−]?[€£¥$]?(?:\.?[0-9]+(?:[.,/][0-9]+)*)"
+    r"(?: ?(?:\\?%|[a-z°][a-z²³/]{0,11}|[A-Z]{1,4}))?[*$\\.]{0,4}"
+)
+_PHRASE = re.compile("|".join(map(re.escape, PHRASES)), re.IGNORECASE | re.ASCII)
+_OPENING = re.compile(r"[\s:：*]*(?:(?:\$\$|\\\[)[ \t\r]*(?:\n\s*|\Z))?")  # and a line that only opens a formula
 
 
 def boxed(text: str) -> str | None:
@@ -66,19 +70,33 @@ def tagged(text: str) -> str | None:
 
 
 def hashes(text: str) -> str | None:
-    """What follows the last ``####`` on its line, as GSM8K writes answers."""
-    at = text.rfind("####")
-    return None if at < 0 else _line(text[at:].lstrip("#"))
+    """What follows the last ``####`` on its line, as GSM8K writes answers, or else on the next line.
+
+    Markdown's headings begin like that too, so it must be a number, unless it ends the text.
+    """
+    lines = [line for line in text.split("\n") if line.strip()]
+    for i in reversed(range(len(lines))):
+        _, mark, answer = lines[i].rpartition("####")
+        answer, last = answer.strip("# \t\r"), i == len(lines) - 1
+        if mark and not answer and not last:
+            answer = lines[i + 1].strip()
+        if mark and answer and (last or _is_number(answer)):
+            return answer
+    return None
+
+
+def _is_number(line: str) -> bool:
+    return len(line) <= LONGEST_PHRASE and _NUMBER_LINE.fullmatch(line) is not None
 
 
 def phrase(text: str) -> str | None:
-    """What follows the last "the answer is" (or its like) on its line."""
-    lowered = text.translate(_LOWER)
-    ends = [at + len(each) for each in PHRASES if (at := lowered.rfind(each)) >= 0]
-    if not ends:
-        return None
-    answer = _sentence(_line(text[max(ends) :]).lstrip(" :*"))
-    return answer if len(answer) <= LONGEST_PHRASE else None
+    """What follows the last "the answer is" (or its like) on its line, or else on the next line; never nothing."""
+    ends = [found.end() for found in _PHRASE.finditer(text)]
+    for end in reversed(ends[-LONGEST_TRIES:]):
+        following = _OPENING.sub("", text[end : end + 2 * LONGEST_ANSWER], count=1)
+        if answer := _sentence(_line(following)):
+            return answer if len(answer) <= LONGEST_PHRASE else None
+    return None
 
 
 def last_number(text: str) -> str | None:

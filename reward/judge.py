@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcts.errors import StartupError, VerdictUnreadable
-from mcts.ports import Continuation, Message, Path, PathScore, SampleRequest, Sampling, Tokenizer
+from mcts.ports import Continuation, Finish, Message, Path, PathScore, SampleRequest, Sampling, Tokenizer
 from mcts.reward_ports import Sampler
 from mcts.together import together
-from reward.solutions import question_of
+from reward.solutions import question_of, unmarked
 
 SYSTEM = (
     "You are a strict judge of answers. Write a short critique: what is right, what is wrong, what is missing. "
@@ -108,7 +108,7 @@ def judge_chat(path: Path) -> list[Message]:
 
 def judge_turns(question: str, answer: str) -> list[Message]:
     """The same chat from its two texts. The bundled model is taught exactly these turns."""
-    answer = answer.replace(ANSWER_ENDS, "").strip()
+    answer = unmarked(answer, ANSWER_ENDS).strip()
     told = f"[Question]\n{question}\n[End of question]\n\n[Answer]\n{answer}\n{ANSWER_ENDS}"
     return [Message("system", SYSTEM), Message("user", f"{told}\n\nWrite your critique, then 'Score: N'.")]
 
@@ -116,8 +116,11 @@ def judge_turns(question: str, answer: str) -> list[Message]:
 def read_verdict(reply: Continuation) -> Verdict | None:
     """The last score of a reply, from 0 to 10, and what was written before it; None when there is none.
 
-    "Score: 7", "**Score**: 7.5" and "score: 7/10" are read. A score outside the scale or of another scale is none.
+    "Score: 7", "**Score**: 7.5" and "score: 7/10" are read. A score outside the scale or of another scale is none,
+    and so is one in a reply that was cut short: of 10 the last digit may be missing.
     """
+    if reply.finish is Finish.LENGTH:
+        return None
     found = list(_SCORE.finditer(reply.text))
     if not found:
         return None

@@ -31,8 +31,9 @@ _WORDING = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mbox)\s*\{[^{}]*\}
 _WORDED_UNIT = re.compile(
     r"^(.*[0-9}])[\\ ]*\\(?:text|textrm|mathrm|mbox)\s*\{([^{}]*)\}\s*(?:\^\s*\{?([0-9])\}?)?$", re.DOTALL
 )
-_BARE_UNIT = re.compile(
-    r"^([+-]?[0-9][0-9.,/]*)\s*([kcdm]?m|[km]?g|m?s|min|h|hr|ft|in|yd|mi|lb|oz|m?l)(?:\^\{?([0-9])\}?)?$"
+_BARE_UNIT = re.compile(  # 5 m or 5cm; 5m is five times a variable
+    r"^([+-]?[0-9][0-9.,/]*)(?:\s+|(?=[a-z]{2}))"
+    r"([kcdm]?m|[km]?g|m?s|min|h|hr|ft|in|yd|mi|lb|oz|m?l)(?:\^\{?([0-9])\}?)?$"
 )
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-zA-Z]*\}")

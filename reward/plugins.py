@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import importlib
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcts.errors import RewardCallFailed, StartupError
@@ -18,13 +20,17 @@ from reward.solutions import question_of
 Function = Callable[[str, str], Any]
 """Question and answer to a number in [0, 1], or a coroutine that gives one."""
 
+THREADS = 32
+"""Calls of one plain function that run at the same time; further ones wait. Such functions mostly wait themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionReward:
     """A ``RewardModel`` over a function of question and answer.
 
-    An ``async def`` is awaited in the event loop. A plain function runs in a thread, so that a slow one holds up
-    nobody; it cannot be stopped there, but a cancelled search does not wait for it.
+    An ``async def`` is awaited in the event loop. A plain function runs in one of ``THREADS`` threads of its own, so
+    that a slow one holds up nobody but those who ask for this reward; it cannot be stopped there, but a cancelled
+    search does not wait for it.
 
     Args:
         name: What it is called in errors.
@@ -34,6 +40,11 @@ class FunctionReward:
     name: str
     function: Function
     top_logprobs: int = 0
+    _threads: ThreadPoolExecutor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Not the event loop's own threads: tokenizing, engines that start and much else wait for one of those.
+        object.__setattr__(self, "_threads", ThreadPoolExecutor(THREADS, f"reward-{self.name}"))
 
     async def score(self, paths: Sequence[Path]) -> list[PathScore]:
         """Scores each path, in order, all at once.
@@ -48,7 +59,8 @@ class FunctionReward:
             if _is_async(self.function):
                 value = await self.function(question_of(path), path.text)
             else:
-                value = await asyncio.to_thread(self.function, question_of(path), path.text)
+                loop, call = asyncio.get_running_loop(), contextvars.copy_context().run
+                value = await loop.run_in_executor(self._threads, call, self.function, question_of(path), path.text)
             number = float(value)
         except Exception as error:  # whatever an operator's function raises, it is this call that failed
             raise RewardCallFailed(f"The reward {self.name!r} failed: {type(error).__name__}.") from error

@@ -20,7 +20,7 @@ TextRule = Callable[[str], bool]
 
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _TAGS_FORM = re.compile(r"<think>.*?</think>\s*<answer>(.*?)</answer>", re.DOTALL)
-_FENCE = re.compile(r"```(?:json)?\n(.*?)\n?```", re.DOTALL)
+_FENCE = "```"
 
 
 def has_box(text: str) -> bool:
@@ -73,7 +73,7 @@ class ExactAnswer:
 
 
 def json_schema_rule(schema: Any) -> TextRule:
-    """A rule: the text, or its last fenced block, is JSON that a JSON Schema accepts.
+    """A rule: the text, or its last fenced block of JSON or of no language, is JSON that a JSON Schema accepts.
 
     Raises:
         StartupError: The schema itself is wrong, or the package ``jsonschema`` is not installed.
@@ -93,12 +93,30 @@ def json_schema_rule(schema: Any) -> TextRule:
     validator = kind(schema, registry=Registry())  # an empty one: nothing is ever fetched from the network
 
     def obeys(text: str) -> bool:
-        fenced = _FENCE.findall(text[-LONGEST_TEXT:])
+        block = _last_block(text[-LONGEST_TEXT:])
         try:
-            return bool(validator.is_valid(json.loads(fenced[-1] if fenced else text)))
+            return bool(validator.is_valid(json.loads(text if block is None else block)))
         except (ValueError, RecursionError):  # no JSON, or nested too deeply to be read
             return False
         except Unresolvable as error:
             raise RewardCallFailed(f"The JSON Schema refers to something outside itself: {error}") from error
 
     return obeys
+
+
+def _last_block(text: str) -> str | None:
+    """The last complete fenced block that names no language or JSON.
+
+    Read line by line, so that no block is begun by the fence that ends the one before it.
+    """
+    language: str | None = None  # of the block that is open
+    begun, last = 0, None
+    lines = text.split("\n")
+    for i, line in enumerate(map(str.strip, lines)):
+        if language is not None and line == _FENCE:
+            if language in {"", "json"}:
+                last = "\n".join(lines[begun:i])
+            language = None
+        elif language is None and line.startswith(_FENCE) and "`" not in line[len(_FENCE) :]:
+            language, begun = line[len(_FENCE) :].strip().lower(), i + 1
+    return last

@@ -39,4 +39,23 @@ def question_of(path: Path) -> str:
 
 def without(turns: Sequence[Message], tag: str) -> list[Message]:
     """The turns with a special token taken out, so that nobody can smuggle one in."""
-    return [replace(turn, content=turn.content.replace(tag, "")) for turn in turns]
+    return [replace(turn, content=unmarked(turn.content, tag)) for turn in turns]
+
+
+def unmarked(text: str, mark: str) -> str:
+    """The text with a mark taken out until there is none: what is left of ``<a<ab>b>`` around ``<ab>`` is one too.
+
+    It is read once, so that hostile nesting costs no more than its length.
+
+    Args:
+        text: Any text.
+        mark: What must not stand in it; not empty.
+    """
+    if mark not in text:
+        return text
+    kept: list[str] = []
+    for character in text:
+        kept.append(character)
+        if character == mark[-1] and "".join(kept[-len(mark) :]) == mark:
+            del kept[-len(mark) :]
+    return "".join(kept)

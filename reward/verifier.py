@@ -11,7 +11,7 @@ import logging
 from collections import OrderedDict
 from pathlib import Path
 
-from reward.verifier_process import WORKER, VerifierProcess
+from reward.verifier_process import WORKER, TooHard, VerifierProcess
 
 _log = logging.getLogger(__name__)
 
@@ -130,10 +130,14 @@ class Verifier:
                     return False  # and not remembered: the next may start
                 try:
                     verdict = await worker.ask(*pair, self._seconds, self._patience)
-                except TimeoutError:
+                except TooHard:
                     _log.warning("a comparison of two answers took longer than %g s and was given up", self._seconds)
                     await self._replace(worker)
                     break
+                except TimeoutError:
+                    _log.warning("no word on two answers for %g s: the comparison was given up", self._patience)
+                    await self._replace(worker)
+                    return False  # and not remembered: on a machine that is less busy it may be decided
                 if verdict is not None:
                     return self._remember(pair, verdict)
                 await self._replace(worker)

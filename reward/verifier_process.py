@@ -27,6 +27,10 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "PYT
 _OUT_OF_TIME = getattr(signal, "SIGPROF", 0)
 
 
+class TooHard(Exception):
+    """A comparison that takes more processor time than it may, on any machine and whatever else that is at."""
+
+
 class VerifierProcess:
     """A running worker. Asked one question at a time; whoever got no reply to one must kill it.
 
@@ -89,7 +93,8 @@ class VerifierProcess:
             patience: Longest wait for the reply.
 
         Raises:
-            TimeoutError: One of the two was not enough.
+            TooHard: The processor time was not enough.
+            TimeoutError: The wait was not enough, which says little about the pair: the machine may be busy.
         """
         question = json.dumps({"gold": gold, "answer": answer, "seconds": seconds}) + "\n"
         try:
@@ -102,7 +107,7 @@ class VerifierProcess:
             return reply.get("same") is True
         async with asyncio.timeout(patience):
             if await self._process.wait() == -_OUT_OF_TIME:
-                raise TimeoutError
+                raise TooHard
         return None
 
     async def kill(self) -> None:

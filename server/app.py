@@ -7,19 +7,27 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.middleware.cors import CORSMiddleware
 
 from server.backend import Loader, Report
 from server.errors import install_error_handlers
+from server.keys import accepted_keys
+from server.leniency import HEADER, Leniency
 from server.loading import load_backend
 from server.metrics import Metrics
 from server.middleware import BodyLimit, Keys, RequestId, RequestMetrics
 from server.routes import router
 from server.runtime import Runtime
 from server.settings import Settings
+from server.tokenization import router as token_router
 from server.version import version
 
 DESCRIPTION = """An OpenAI-compatible inference server that answers by searching: each chat grows a tree over
 continuations of a language model, scores what it grows and returns the best answer found within a budget."""
+
+
+EXPOSED_HEADERS = ("X-Request-Id", "Retry-After", "X-Should-Retry", HEADER)
+"""Headers of replies that pages of other origins may read."""
 
 
 def create_app(
@@ -36,6 +44,9 @@ def create_app(
         load: Makes what searches run on; awaited in the background once the lifespan has begun.
         registry: Where our metrics live; a new one if None.
         report: Told each phase of start-up.
+
+    Raises:
+        StartupError: The file of keys cannot be used.
     """
     metrics = Metrics(registry or CollectorRegistry())
     runtime = Runtime(settings, load, metrics, report)
@@ -60,15 +71,25 @@ def create_app(
     app.state.runtime = runtime
     install_error_handlers(app)
     app.include_router(router)
+    app.include_router(token_router)
     _add_middleware(app, settings, metrics)
     return app
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The layer added last is the outermost."""
+    if settings.unknown_fields == "ignore":
+        app.add_middleware(Leniency)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
-    if settings.api_key:
-        keys = [key.get_secret_value() for key in settings.api_key]
+    if keys := accepted_keys(settings):
         app.add_middleware(Keys, keys=keys, open_metrics=settings.open_metrics)
+    if settings.cors_origin:  # outside the keys: a browser asks for permission before it sends one
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origin,
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),
+            expose_headers=EXPOSED_HEADERS,
+        )
     app.add_middleware(RequestId)
     app.add_middleware(RequestMetrics, metrics=metrics)

@@ -33,6 +33,7 @@ class Backend:
         sampling: How tokens are drawn where nobody says; the model's own recommendation.
         max_model_len: Most tokens of prompt and answer together.
         vocab_size: Token ids are below it.
+        constrains: Whether the engine can be held to a form such as JSON.
         close: Frees the engines.
         healthy: Whether the engines can still generate; costs nothing.
         clock: Seconds, for deadlines.
@@ -45,6 +46,7 @@ class Backend:
     sampling: Sampling = field(default_factory=Sampling)
     max_model_len: int = 4096
     vocab_size: int = 2**31
+    constrains: bool = False
     close: Callable[[], Awaitable[None]] = _nothing
     healthy: Callable[[], bool] = _always
     clock: Clock = time.monotonic

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from mcts.ports import NO_TOKEN, Finish, Step, Tokenizer
 from server.schemas.reply import Logprobs, TokenLogprob, TopLogprob
@@ -21,6 +22,12 @@ def step_logprobs(step: Step, tokenizer: Tokenizer, top: int) -> Logprobs:
         top: Alternatives per token, 0 to 20.
     """
     return Logprobs(content=list(_tokens(step, tokenizer, top)))
+
+
+def tokens_from(tokens: Sequence[TokenLogprob], start: int) -> list[TokenLogprob]:
+    """The tokens whose text ends behind character ``start`` of their joined text."""
+    ends = accumulate(len(token.token) for token in tokens)
+    return [token for token, end in zip(tokens, ends, strict=True) if end > start]
 
 
 def _tokens(step: Step, tokenizer: Tokenizer, top: int) -> Iterator[TokenLogprob]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 
 from mcts.ports import Finish, Path
 from mcts.result import Candidate, SearchResult
-from server.chats import Assignment
-from server.logprobs import step_logprobs
+from server.assignments import Assignment
+from server.logprobs import step_logprobs, tokens_from
 from server.schemas import reply
 from server.searches import answer_text, answer_tokens
 from server.settings import Settings
+from server.thoughts import Split, ThoughtSplitter, split, splits_thoughts, splitter_for
 from server.version import version
 
 
@@ -23,26 +25,35 @@ def completion(
         id=assignment.id,
         created=int(time.time()),
         model=assignment.model,
-        choices=[_choice(assignment, index, winner, logprobs) for index, winner in enumerate(result.winners)],
+        choices=[
+            _choice(
+                assignment, index, winner, splitter_for(assignment) if splits_thoughts(settings) else None, logprobs
+            )
+            for index, winner in enumerate(result.winners)
+        ],
         usage=usage(assignment, result),
         system_fingerprint=fingerprint(settings),
         search=summary(assignment, result),
     )
 
 
-def _choice(assignment: Assignment, index: int, winner: Candidate, logprobs: bool) -> reply.Choice:
+def _choice(
+    assignment: Assignment, index: int, winner: Candidate, splitter: ThoughtSplitter | None, logprobs: bool
+) -> reply.Choice:
+    text = answer_text(winner)
+    told = split(text, splitter) if splitter else Split(None, text, 0)
     return reply.Choice(
         index=index,
-        message=reply.Message(content=answer_text(winner)),
-        logprobs=path_logprobs(assignment, winner.path) if logprobs else None,
+        message=reply.Message(content=told.answer, reasoning=told.thought, reasoning_content=told.thought),
+        logprobs=path_logprobs(assignment, winner.path, told.answer_from) if logprobs else None,
         finish_reason=finish_reason(winner),
     )
 
 
-def path_logprobs(assignment: Assignment, path: Path) -> reply.Logprobs:
-    """Log-probabilities of a whole path."""
+def path_logprobs(assignment: Assignment, path: Path, start: int = 0) -> reply.Logprobs:
+    """Log-probabilities of a path, from the token on that ends behind character ``start``."""
     pieces = [step_logprobs(step, assignment.backend.tokenizer, assignment.task.top_logprobs) for step in path.steps]
-    return reply.Logprobs(content=[token for piece in pieces for token in piece.content])
+    return reply.Logprobs(content=tokens_from([token for piece in pieces for token in piece.content], start))
 
 
 def finish_reason(winner: Candidate) -> reply.FinishReason:
@@ -61,6 +72,22 @@ def usage(assignment: Assignment, result: SearchResult) -> reply.Usage:
         prompt_tokens_details=reply.PromptTokensDetails(cached_tokens=min(prompt, result.cached_tokens)),
         completion_tokens_details=reply.CompletionTokensDetails(
             reasoning_tokens=result.generated_tokens - answer_tokens(result)
+        ),
+    )
+
+
+def total_usage(ended: Sequence[tuple[Assignment, SearchResult]]) -> reply.Usage:
+    """Tokens of a request whose prompts had a search each."""
+    each = [usage(*pair) for pair in ended]
+    return reply.Usage(
+        prompt_tokens=sum(one.prompt_tokens for one in each),
+        completion_tokens=sum(one.completion_tokens for one in each),
+        total_tokens=sum(one.total_tokens for one in each),
+        prompt_tokens_details=reply.PromptTokensDetails(
+            cached_tokens=sum(one.prompt_tokens_details.cached_tokens for one in each)
+        ),
+        completion_tokens_details=reply.CompletionTokensDetails(
+            reasoning_tokens=sum(one.completion_tokens_details.reasoning_tokens for one in each)
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,79 +12,102 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from mcts.errors import NotReady
-from server.chats import assign, find_preset
+from mcts.result import SearchResult
+from server.assignments import Assignment, assign, find_preset
+from server.chats import chat_prompt
+from server.chunks import ChatChunks, TextChunks
+from server.completions import assign_each
+from server.completions import completion as text_completion
 from server.counted import JoinedRegistries
 from server.errors import error_body, headers_of
-from server.interruption import ClientGone, disconnected, interrupted_by
+from server.interruption import ClientGone, all_of, disconnected, interrupted_by
 from server.listing import model_card, model_list
 from server.replies import completion
-from server.runtime import Phase, Runtime
+from server.responses import CHAT, ERRORS, TEXT
+from server.runtime import Phase, Runtime, runtime_of
 from server.schemas.chat import ChatRequest
-from server.schemas.reply import ChatCompletion, ErrorReply, ModelCard, ModelList
+from server.schemas.common import Reply
+from server.schemas.completion import CompletionRequest
+from server.schemas.generation import GenerationFields
+from server.schemas.reply import ChatCompletion, ModelCard, ModelList, TextCompletion
 from server.searches import run_search
-from server.streaming import SearchStream
+from server.streaming import SearchStream, Shape
+from server.thoughts import splits_thoughts
 from server.version import version
 
 router = APIRouter()
 
 CLIENT_CLOSED_REQUEST = 499
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {
-        "model": ErrorReply,
-        "description": "A field is malformed, out of range, unknown or unsupported; `param` names it.",
-    },
-    401: {"model": ErrorReply, "description": "No key, or a wrong one."},
-    404: {"model": ErrorReply, "description": "The model or preset is not served."},
-    413: {"model": ErrorReply, "description": "The body is too large."},
-    429: {"model": ErrorReply, "description": "No room for another search; see Retry-After."},
-    500: {"model": ErrorReply, "description": "A fault of the server."},
-    503: {"model": ErrorReply, "description": "Starting, draining, or an engine failed; see Retry-After."},
-    "default": {"model": ErrorReply, "description": "Any other error."},
-    504: {"model": ErrorReply, "description": "The deadline passed before any answer existed."},
-}
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The answer; with `stream` a sequence of chunks (ChatCompletionChunk) as server-sent events.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
-}
 
-
-def runtime_of(request: Request) -> Runtime:
-    """The server's state."""
-    runtime: Runtime = request.app.state.runtime
-    return runtime
-
-
-@router.post("/v1/chat/completions", response_model=ChatCompletion, responses={**_STREAM, **_ERRORS}, tags=["openai"])
+@router.post("/v1/chat/completions", response_model=ChatCompletion, responses={**CHAT, **ERRORS}, tags=["openai"])
 async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
     """Answers a chat by searching."""
-    runtime = runtime_of(request)
-    assignment = await assign(body, runtime, request.state.request_id, uuid.uuid4().hex)
+    runtime, name = runtime_of(request), f"chatcmpl-{request.state.request_id}"
+    assignment = await assign(body, chat_prompt(body), runtime, name, uuid.uuid4().hex)
     if body.stream:
-        include_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return SearchStream(assignment, runtime, include_usage=include_usage, logprobs=bool(body.logprobs))
+        shape = Shape(
+            ChatChunks,
+            include_usage=wants_usage(body),
+            logprobs=bool(body.logprobs),
+            splits=splits_thoughts(runtime.settings),
+        )
+        return SearchStream([assignment], runtime, shape)
 
-    async def searched() -> ChatCompletion:
-        async with runtime.admission.place():
-            result = await run_search(assignment, runtime)
+    async def answered() -> ChatCompletion:
+        result = await _searched(assignment, runtime)
         return completion(assignment, result, runtime.settings, logprobs=bool(body.logprobs))
 
+    return await _unless_gone(answered(), request)
+
+
+@router.post("/v1/completions", response_model=TextCompletion, responses={**TEXT, **ERRORS}, tags=["openai"])
+async def create_completion(body: CompletionRequest, request: Request) -> Response:
+    """Continues each prompt by a search of its own."""
+    runtime = runtime_of(request)
+    assignments = await assign_each(body, runtime, request.state.request_id, uuid.uuid4().hex)
+    if body.stream:
+        shape = Shape(
+            TextChunks,
+            include_usage=wants_usage(body),
+            logprobs=body.logprobs is not None,
+            echo=bool(body.echo),
+            stride=body.n or 1,
+        )
+        return SearchStream(assignments, runtime, shape)
+
+    async def answered() -> TextCompletion:
+        results = await all_of(_searched(assignment, runtime) for assignment in assignments)
+        return text_completion(body, list(zip(assignments, results, strict=True)), runtime.settings)
+
+    return await _unless_gone(answered(), request)
+
+
+def wants_usage(body: GenerationFields) -> bool:
+    """Whether a stream is to carry the usage."""
+    return bool(body.stream_options and body.stream_options.include_usage)
+
+
+async def _searched(assignment: Assignment, runtime: Runtime) -> SearchResult:
+    async with runtime.admission.place():
+        return await run_search(assignment, runtime)
+
+
+async def _unless_gone(answered: Coroutine[Any, Any, Reply], request: Request) -> Response:
     try:
-        reply = await interrupted_by(searched(), disconnected(request.receive), ClientGone())
+        reply = await interrupted_by(answered, disconnected(request.receive), ClientGone())
     except ClientGone:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     return JSONResponse(reply.model_dump())
 
 
-@router.get("/v1/models", responses=_ERRORS, tags=["openai"])
+@router.get("/v1/models", responses=ERRORS, tags=["openai"])
 async def list_models(request: Request) -> ModelList:
     """Lists the served model and its presets."""
     return model_list(runtime_of(request))
 
 
-@router.get("/v1/models/{model:path}", responses=_ERRORS, tags=["openai"])
+@router.get("/v1/models/{model:path}", responses=ERRORS, tags=["openai"])
 async def get_model(model: str, request: Request) -> ModelCard:
     """One model or preset."""
     runtime = runtime_of(request)
@@ -96,13 +120,13 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@router.get("/health/ready", responses={503: _ERRORS[503]}, tags=["health"])
+@router.get("/health/ready", responses={503: ERRORS[503]}, tags=["health"])
 async def ready(request: Request) -> Response:
     """200 when a chat sent now would be answered, else 503."""
     return _health(runtime_of(request), {})
 
 
-@router.get("/health", responses={503: _ERRORS[503]}, tags=["health"])
+@router.get("/health", responses={503: ERRORS[503]}, tags=["health"])
 async def health(request: Request) -> Response:
     """As /health/ready, with more to read."""
     runtime = runtime_of(request)

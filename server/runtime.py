@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 
+from starlette.requests import Request
+
 from mcts.errors import NotReady, StartupError
 from mcts.reward_ports import AnyReward
 from server.admission import Admission
@@ -153,3 +155,9 @@ class Runtime:
         self.doing = doing
         if self._report:
             self._report(doing)
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The state of the server that a request came to."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime

@@ -11,7 +11,8 @@ from mcts.events import Observer, Observers
 from mcts.result import Candidate, SearchResult
 from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
-from server.chats import Assignment
+from reward.json_answers import JsonAnswers
+from server.assignments import Assignment
 from server.interruption import interrupted_by
 from server.rendering import ThreadedRenderer
 from server.runtime import Runtime
@@ -32,7 +33,7 @@ async def run_search(assignment: Assignment, runtime: Runtime, *observers: Obser
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
     ports = Ports(
         engine=backend.engine,
-        answers=backend.answers.for_search(),
+        answers=JsonAnswers() if assignment.task.sampling.form else backend.answers.for_search(),
         reward=backend.rewards[plan.reward] if plan.reward else None,
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,

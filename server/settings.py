@@ -6,17 +6,14 @@ docs/settings.md. Durations are in seconds.
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from server.bundled import BUNDLED_MODEL, BUNDLED_REWARD_MODEL, bundled
 from server.setting_kinds import Names, Pairs, Secrets
 from server.setting_kinds import setting as _field
-
-BUNDLED_MODEL = "abacus"
-BUNDLED_REWARD_MODEL = "abacus-prm"
 
 SERVER, ACCESS, MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
     "server",
@@ -27,13 +24,6 @@ SERVER, ACCESS, MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
     "limits on one request",
     "load",
 )
-
-
-def bundled(name: str) -> str:
-    """The folder of a model that ships with Espalier, found without importing the training recipe."""
-    spec = importlib.util.find_spec("models")
-    roots = list(spec.submodule_search_locations or []) if spec else []
-    return str(Path(roots[0] if roots else "models") / name)
 
 
 class Settings(BaseModel):
@@ -70,7 +60,23 @@ class Settings(BaseModel):
         "Key that clients must send as a bearer token; several with commas or repeated flags. None: open to all.",
         "KEY",
     )
+    api_key_file: str = _field(
+        ACCESS, "", "File with further keys, one a line; # begins a comment. Read once, at the start.", "PATH"
+    )
     open_metrics: bool = _field(ACCESS, False, "Serve /metrics without a key even where keys are set.")
+    cors_origin: Names = _field(
+        ACCESS,
+        (),
+        "Origin whose web pages may call the API from a browser, such as https://app.example.org, or * for any. "
+        "Repeatable, or with commas. None: no page may.",
+        "ORIGIN",
+    )
+    unknown_fields: Literal["refuse", "ignore"] = _field(
+        ACCESS,
+        "refuse",
+        "What a top-level field that is not known here does to a completion: a 400, or nothing but a mention in the "
+        "reply's header X-Espalier-Ignored, for clients that cannot be changed.",
+    )
     max_body_bytes: int = _field(
         ACCESS,
         2 * 2**20,
@@ -132,6 +138,12 @@ class Settings(BaseModel):
         {},
         "A reward made of others by weights, such as mine=prm*0.7+confidence*0.3. Repeatable.",
         "NAME=REWARD*WEIGHT+...",
+    )
+    reasoning_format: Literal["auto", "none"] = _field(
+        MODEL,
+        "auto",
+        "Where chats show a thought that the model writes as <think>...</think> or <Thought>...</Thought>: in the "
+        "reasoning fields (auto), or in the content as it came.",
     )
     judge_votes: int = _field(
         MODEL, 1, "Verdicts per answer of the reward judge. Higher is steadier and dearer.", "N", ge=1, le=16

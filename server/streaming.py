@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -17,15 +19,18 @@ from starlette.types import Receive, Scope, Send
 from mcts.errors import EspalierError
 from mcts.events import AnswerText, Event
 from mcts.result import Candidate, SearchResult
-from server.chats import Assignment
+from server.assignments import Assignment
 from server.chunks import DONE, KEEP_ALIVE, Chunks, data
+from server.completions import Ended
 from server.errors import error_body, error_response
 from server.interruption import ClientGone, disconnected, interrupted_by
-from server.logprobs import step_logprobs
+from server.logprobs import step_logprobs, tokens_from
 from server.progress import ProgressLines, event_fields
-from server.replies import fingerprint, finish_reason, summary, usage
+from server.replies import fingerprint, finish_reason, summary, total_usage
 from server.runtime import Runtime
-from server.searches import run_search
+from server.schemas.reply import Logprobs
+from server.searches import answer_text, run_search
+from server.thoughts import Piece, ThoughtSplitter, split, splitter_for
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -34,17 +39,43 @@ HEADERS = {
 }
 
 News = Event | SearchResult | Exception
-Write = Callable[[bytes], Awaitable[None]]
+
+
+class Write(Protocol):
+    """Sends one piece of the body."""
+
+    def __call__(self, piece: bytes, *, more: bool = True) -> Awaitable[None]:
+        """Sends it; ``more`` is False for the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a stream carries and in which form.
+
+    Attributes:
+        chunks: Makes the pieces.
+        include_usage: Whether the usage comes at the end.
+        logprobs: Whether answers carry log-probabilities.
+        echo: Whether each answer begins with its prompt.
+        stride: How far the indices of one prompt's answers lie from the next one's.
+        splits: Whether a thought is told apart from the answer.
+    """
+
+    chunks: type[Chunks]
+    include_usage: bool
+    logprobs: bool
+    echo: bool = False
+    stride: int = 1
+    splits: bool = False
 
 
 class SearchStream(Response):
-    """An ASGI reply that runs a search and tells it as it goes."""
+    """An ASGI reply that runs searches, one after another, and tells them as they go."""
 
-    def __init__(self, assignment: Assignment, runtime: Runtime, *, include_usage: bool, logprobs: bool) -> None:
+    def __init__(self, assignments: Sequence[Assignment], runtime: Runtime, shape: Shape) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]  # of the empty body that Response assumed
-        self._assignment, self._runtime = assignment, runtime
-        self._include_usage, self._logprobs = include_usage, logprobs
+        self._assignments, self._runtime, self._shape = assignments, runtime, shape
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends everything, or stops when the client goes away."""
@@ -63,38 +94,57 @@ class SearchStream(Response):
 
     async def _tell(self, send: Send) -> None:
         async def write(piece: bytes, *, more: bool = True) -> None:
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
+            if piece or not more:  # some shapes have nothing to say of some things
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
 
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        news: asyncio.Queue[News] = asyncio.Queue()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._search(news), name=self._assignment.search_id)
-            await _Telling(self._assignment, self._runtime, self._logprobs, self._include_usage).tell(news, write)
+        first, ended = self._assignments[0], list[Ended]()
+        chunks = self._shape.chunks(first.id, int(time.time()), first.model, fingerprint(self._runtime.settings))
+        for place, assignment in enumerate(self._assignments):
+            outcome = await self._tell_one(assignment, chunks, place * self._shape.stride, write)
+            if isinstance(outcome, Exception):
+                await write(data(error_body(outcome)))
+                break
+            ended.append((assignment, outcome))
+        if self._shape.include_usage and len(ended) == len(self._assignments):
+            await write(chunks.usage(total_usage(ended)))
+        await write(DONE)
         await write(b"", more=False)
 
-    async def _search(self, news: asyncio.Queue[News]) -> None:
+    async def _tell_one(
+        self, assignment: Assignment, chunks: Chunks, index: int, write: Write
+    ) -> SearchResult | Exception:
+        """Tells one search to its end; what it ended with."""
+        news: asyncio.Queue[News] = asyncio.Queue()
+        telling = _Telling(assignment, self._runtime, self._shape, chunks, index)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._search(assignment, news), name=assignment.search_id)
+            return await telling.tell(news, write)
+
+    async def _search(self, assignment: Assignment, news: asyncio.Queue[News]) -> None:
         try:
-            news.put_nowait(await run_search(self._assignment, self._runtime, news.put_nowait))
+            news.put_nowait(await run_search(assignment, self._runtime, news.put_nowait))
         except Exception as error:  # noqa: BLE001 - told to the client as an error event; run_search has logged it
             news.put_nowait(error)
 
 
 class _Telling:
-    """What has been told so far, and what to tell next."""
+    """What has been told so far of one search, and what to tell next."""
 
-    def __init__(self, assignment: Assignment, runtime: Runtime, logprobs: bool, include_usage: bool) -> None:
-        self._assignment, self._logprobs, self._include_usage = assignment, logprobs, include_usage
+    def __init__(self, assignment: Assignment, runtime: Runtime, shape: Shape, chunks: Chunks, index: int) -> None:
+        self._assignment, self._shape, self._chunks, self._index = assignment, shape, chunks, index
         self._keep_alive = runtime.settings.keep_alive_seconds
         plan = assignment.plan
-        self._chunks = Chunks(assignment.id, int(time.time()), assignment.model, fingerprint(runtime.settings))
         self._progress = plan.progress
         total = getattr(plan.options, "samples", None) or plan.budget.simulations
         self._lines = ProgressLines(plan.strategy, total)
-        self._told = 0  # characters of the first answer that are already out
+        self._told = 0  # characters of the first answer that have been taken while it was written
+        self._thoughts = self._splitter()  # of the first answer
 
-    async def tell(self, news: asyncio.Queue[News], write: Write) -> None:
-        """Writes until the search has ended."""
-        await write(self._chunks.role(0))
+    async def tell(self, news: asyncio.Queue[News], write: Write) -> SearchResult | Exception:
+        """Writes until the search has ended, and gives its result or its failure."""
+        for piece in self._opening(self._index):
+            await write(piece)
         while True:
             try:
                 async with asyncio.timeout(self._keep_alive):
@@ -105,17 +155,21 @@ class _Telling:
             for piece in self._pieces(item):
                 await write(piece)
             if isinstance(item, SearchResult | Exception):
-                await write(DONE)
-                return
+                return item
+
+    def _opening(self, index: int) -> Iterator[bytes]:
+        yield self._chunks.role(index)
+        if self._shape.echo:
+            yield self._chunks.content(index, self._assignment.task.prompt.text)
 
     def _pieces(self, item: News) -> Iterator[bytes]:
         if isinstance(item, SearchResult):
             yield from self._answers(item)
         elif isinstance(item, Exception):
-            yield data(error_body(item))
-        elif isinstance(item, AnswerText) and not self._logprobs:
+            return  # told by whoever tells the whole stream
+        elif isinstance(item, AnswerText) and not self._shape.logprobs:
             self._told += len(item.text)
-            yield self._chunks.content(0, item.text)
+            yield from self._said(self._index, item.text, self._thoughts)
         elif piece := self._news(item):
             yield piece
 
@@ -123,25 +177,61 @@ class _Telling:
         if self._progress == "events":
             return self._chunks.event(event_fields(event))  # beside an empty delta: not in the way of content
         line = self._lines.line(event)
-        return self._chunks.progress(line) if line and self._progress and not self._told else None
+        silent = not (line and self._progress) or self._told
+        return None if silent else self._chunks.reasoning(self._index, line or "")
 
     def _answers(self, result: SearchResult) -> Iterator[bytes]:
         last = len(result.winners) - 1
-        for index, winner in enumerate(result.winners):
-            if index:
-                yield self._chunks.role(index)
-            yield from self._answer(index, winner, 0 if index else self._told)
-            told = summary(self._assignment, result) if index == last else None
+        for place, winner in enumerate(result.winners):
+            index = self._index + place
+            if place:
+                yield from self._opening(index)
+            yield from self._answer(index, winner, 0 if place else self._told)
+            told = summary(self._assignment, result) if place == last else None
             yield self._chunks.finish(index, finish_reason(winner), told)
-        if self._include_usage:
-            yield self._chunks.usage(usage(self._assignment, result))
 
     def _answer(self, index: int, winner: Candidate, told: int) -> Iterator[bytes]:
         """The answer step by step, without what was told as it was written."""
+        splitter = self._splitter() if index > self._index else self._thoughts
+        if self._shape.logprobs:
+            yield from self._weighed(index, winner, splitter)
+            return
         for step in winner.path.steps:
             text, told = step.text[told:], max(0, told - len(step.text))
-            logprobs = None
-            if self._logprobs:
-                logprobs = step_logprobs(step, self._assignment.backend.tokenizer, self._assignment.task.top_logprobs)
-            if text or (logprobs and logprobs.content):
+            yield from self._said(index, text, splitter)
+        yield from self._rest(index, splitter)
+
+    def _weighed(self, index: int, winner: Candidate, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
+        """The answer with its log-probabilities: the thought first, which has none, then the answer step by step."""
+        start = 0
+        if splitter:
+            told = split(answer_text(winner), splitter)
+            start = told.answer_from
+            if told.thought:
+                yield self._chunks.reasoning(index, told.thought)
+            left = len(told.answer)
+        else:
+            left = len(answer_text(winner))
+        for step in winner.path.steps:
+            text, skipped = step.text[start:][:left], start
+            start, left = max(0, start - len(step.text)), left - len(text)
+            logprobs = step_logprobs(step, self._assignment.backend.tokenizer, self._assignment.task.top_logprobs)
+            logprobs = Logprobs(content=tokens_from(logprobs.content, skipped))
+            if text or logprobs.content:
                 yield self._chunks.content(index, text, logprobs)
+
+    def _splitter(self) -> ThoughtSplitter | None:
+        return splitter_for(self._assignment) if self._shape.splits else None
+
+    def _said(self, index: int, text: str, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
+        if splitter:
+            yield from (self._told_as(index, piece) for piece in splitter.feed(text))
+        elif text:
+            yield self._chunks.content(index, text)
+
+    def _rest(self, index: int, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
+        if splitter:
+            yield from (self._told_as(index, piece) for piece in splitter.end())
+
+    def _told_as(self, index: int, piece: Piece) -> bytes:
+        return (self._chunks.reasoning if piece.thought else self._chunks.content)(index, piece.text)

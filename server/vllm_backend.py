@@ -18,10 +18,11 @@ from mcts.ports import Sampling
 from reward.conventions import AnswerConvention, Family, LabelConvention, TagConvention
 from reward.families import family_for
 from reward.labels import EngineLabels
-from reward.registry import LoadedModel, Reading
+from reward.registry import PROCESS_REWARD, LoadedModel, Reading
 from server.backend import Backend, Report
+from server.bundled import BUNDLED_MODEL, bundled
 from server.rewards import make_answers, make_rewards
-from server.settings import BUNDLED_MODEL, Settings, bundled
+from server.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -64,19 +65,19 @@ async def load_vllm(settings: Settings, report: Report) -> Backend:
 
 def _backend(pair: EnginePair, settings: Settings) -> Backend:
     writer, scorer = pair.generation, pair.reward
-    rewards = make_rewards(settings, writer.tokenizer, None)
+    loaded = _loaded(settings, scorer) if scorer else None
+    model, name = (loaded.reward(), loaded.name) if loaded else (None, PROCESS_REWARD)
     if scorer:
-        loaded = _loaded(settings, scorer)
-        rewards = make_rewards(settings, writer.tokenizer, loaded.reward(), loaded.name)
         _warn_of_short_reading(writer, scorer)
     return Backend(
         engine=writer,
         tokenizer=writer.tokenizer,
         answers=make_answers(settings),
-        rewards=rewards,
+        rewards=make_rewards(settings, writer.tokenizer, model, name),
         sampling=_recommended(writer),
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
+        constrains=True,
         close=pair.close,
         healthy=lambda: pair.healthy,
     )

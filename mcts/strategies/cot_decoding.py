@@ -57,11 +57,14 @@ class CotDecodingOptions:
         require(known, "search.vote must be weighted or max_value: paths are compared by confidence.", "search.vote")
 
 
+_NOTHING_PERMITTED = "None of the likeliest first tokens may be drawn under this request."
+
+
 async def cot_decoding(task: Task, ports: Ports, options: CotDecodingOptions) -> SearchResult:
     """Writes one path from each of the likeliest first tokens, all at once, and lets their confidences vote.
 
     Raises:
-        InvalidRequest: The client rules out every first token that the engine reports.
+        InvalidRequest: The client rules out every likely first token.
         NoAnswerInTime: The budget ended before any path was begun.
         EngineError: The engine failed before any path was done.
     """
@@ -70,6 +73,8 @@ async def cot_decoding(task: Task, ports: Ports, options: CotDecodingOptions) ->
     with search.announced():
         await search.run([functools.partial(_rank, search, options.branch, tokens)])
         await search.run([functools.partial(_write, search, token) for token in tokens])
+        if not search.candidates and search.stop_reason is StopReason.SIMULATIONS:
+            raise InvalidRequest(_NOTHING_PERMITTED)
         return await search.result(options.vote)
 
 
@@ -80,21 +85,24 @@ async def _rank(search: Search, branch: int, tokens: list[int]) -> None:
         search.reason = StopReason.TOKENS
         return
     if not found:
-        raise InvalidRequest("None of the likeliest first tokens may be drawn under this request.", "allowed_token_ids")
+        raise InvalidRequest(_NOTHING_PERMITTED, "allowed_token_ids")
     tokens.extend(found)
 
 
 async def _write(search: Search, token: int) -> None:
-    """Writes the path that begins with a token and makes it a candidate."""
+    """Writes the path that begins with a token and makes it a candidate, if there is room and the client permits it."""
     prefix = search.task.prompt.token_ids
-    written = await begun_with_token(search.calls, prefix, token, top_logprobs=COMPARED)
-    if written is None:
-        search.reason = StopReason.TOKENS
-        return
+    for written in await begun_with_token(search.calls, prefix, token, top_logprobs=COMPARED) or ():
+        _consider(search, written)
+
+
+def _consider(search: Search, written: Continuation) -> None:
+    """Makes a text a candidate by its confidence."""
     path = search.path(StepRule().split(written))
     prefill = search.task.prompt.prefill
     answer = search.ports.answers.extract(path.text)
-    value = confidence(written, answer_tokens(written, answer, prefill))
+    sure = confidence(written, answer_tokens(written, answer, prefill))
+    value = sure if path.text.strip() else 0.0  # a text may be surest to end at once, and yet says nothing
     search.emit(PathScored(None, value, (), path.finished, search.meter.seconds))
     search.found(path, PathScore(value))
     search.simulation_done()

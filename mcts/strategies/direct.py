@@ -6,9 +6,8 @@ import functools
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from mcts.budget import StopReason
 from mcts.events import AnswerText
-from mcts.ports import Continuation, Finish
+from mcts.ports import Continuation
 from mcts.result import SearchResult, Tally, Task
 from mcts.search import Search
 from mcts.steps import StepRule, joined
@@ -52,13 +51,5 @@ async def _write(search: Search, number: int, pieces: list[Continuation]) -> Non
             pieces.append(piece)
             if search.task.n == 1 and piece.text:
                 search.emit(AnswerText(piece.text, len(piece.token_ids), search.meter.seconds))
-    if not pieces or _cut_by_budget(search, pieces):
-        search.reason = StopReason.TOKENS
     if pieces:
         search.simulation_done()
-
-
-def _cut_by_budget(search: Search, pieces: list[Continuation]) -> bool:
-    """Whether the search's token budget, not the path's own limit, ended the text."""
-    short = sum(len(piece.token_ids) for piece in pieces) < search.task.max_tokens
-    return short and pieces[-1].finish is Finish.LENGTH

@@ -25,24 +25,40 @@ async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step,
     """
     prefix = growth.prefix(leaf.steps())
     purpose = f"expand/{leaf.drawn}"  # drawing again from the same node must not repeat its text
-    leaf.drawn += missing
+    leaf.drawn += missing  # before the call, so that a widening meanwhile has another purpose
     if growth.options.expansion == "top_tokens":
         drawn = await _from_top_tokens(growth, leaf, prefix, missing)
     else:
-        drawn = await _sampled(growth, prefix, missing, purpose)
+        drawn = await _sampled(growth, leaf, prefix, missing, purpose)
     if drawn is None:
         return None
     if growth.options.one_step:
         calls, rule = growth.search.calls, growth.options.step
-        drawn = await growth.together(past_blank(calls, rule, prefix, one) for one in drawn)
+        drawn = await growth.together(
+            past_blank(calls, rule, prefix, one, f"{purpose}/on/{i}") for i, one in enumerate(drawn)
+        )
         drawn = [one for one in drawn if not is_blank(one)]
     return [growth.options.step.split(one) for one in drawn]
 
 
-async def _sampled(growth: Growth, prefix: tuple[int, ...], n: int, purpose: str) -> list[Continuation] | None:
+async def _sampled(
+    growth: Growth, leaf: Node, prefix: tuple[int, ...], n: int, purpose: str
+) -> list[Continuation] | None:
+    """Draws continuations until there are ``n``, or until the token budget has no room for another.
+
+    A call gets fewer than it asks for where the budget has no room for the worst case of all: most use less, so what
+    is missing is asked for again.
+    """
     delimiters, limit = _bounds(growth, prefix)
-    calls = growth.search.calls
-    return list(await calls.sample(prefix, purpose, n=n, max_tokens=limit, delimiters=delimiters)) or None
+    drawn: list[Continuation] = []
+    while len(drawn) < n:
+        missing, what = n - len(drawn), f"{purpose}/{len(drawn)}" if drawn else purpose
+        more = await growth.search.calls.sample(prefix, what, n=missing, max_tokens=limit, delimiters=delimiters)
+        if not more:
+            break
+        drawn.extend(more)
+    leaf.drawn -= n - len(drawn)
+    return drawn or None
 
 
 def _bounds(growth: Growth, prefix: tuple[int, ...]) -> tuple[tuple[str, ...], int]:
@@ -63,4 +79,4 @@ async def _from_top_tokens(growth: Growth, leaf: Node, prefix: tuple[int, ...], 
     delimiters, limit = _bounds(growth, prefix)
     branches = (begun_with_token(calls, prefix, token, delimiters, limit) for token in tokens)
     found = [one for one in await growth.together(branches) if one is not None]
-    return found if found or not tokens else None
+    return [one for begun in found for one in begun] if found or not tokens else None

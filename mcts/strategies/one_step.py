@@ -20,7 +20,7 @@ async def past_blank(
     rule: StepRule,
     prefix: tuple[int, ...],
     drawn: Continuation,
-    purpose: str = "expand/on",
+    purpose: str,
     *,
     greedy: bool = False,
 ) -> Continuation:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from mcts.ports import Path, PathScore, Step
 from mcts.strategies.expansion import branches
 from mcts.strategies.growth import Growth
@@ -39,9 +41,11 @@ async def simulate(growth: Growth, leaf: Node) -> bool:
             last = growth.attach(leaf, tail, score.value)
             _consider(growth, path, score, (*leaf.steps(), *tail), last)
         tree.finish_expansion(leaf)
-    growth.news.tell()
     finished = [tail for tail, path in zip(tails, paths, strict=True) if path.finished]
-    await growth.together(reflect(growth, leaf, tail) for tail in finished)
+    doubting = growth.options.reflection is not None and finished
+    with tree.in_flight(leaf, 1) if doubting else nullcontext():  # or else a tree to be reopened looks exhausted
+        growth.news.tell()
+        await growth.together(reflect(growth, leaf, tail) for tail in finished)
     return True
 
 

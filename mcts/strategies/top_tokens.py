@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from mcts.calls import Calls
 from mcts.ports import NO_TOKEN, Continuation, Finish, Sampling
-from mcts.steps import joined
+from mcts.steps import ENDED, joined
 
 MOST_RANKED = 20
 """Engines report at most that many likeliest tokens."""
@@ -54,8 +54,11 @@ async def begun_with_token(
     delimiters: tuple[str, ...] = (),
     max_tokens: int | None = None,
     top_logprobs: int = 0,
-) -> Continuation | None:
+) -> tuple[Continuation, ...] | None:
     """A continuation whose first token is given.
+
+    What the client's request keeps from being drawn at all shows only in the reply: words that are not to be written,
+    and an end before the least number of tokens.
 
     Args:
         calls: The search's calls.
@@ -66,7 +69,8 @@ async def begun_with_token(
         top_logprobs: Alternatives per token that the search wants to see.
 
     Returns:
-        The continuation; only its first token where the budget has no room for more, None where it has no room at all.
+        The continuation, only its first token where the budget has no room for more; empty where the client rules that
+        beginning out; None where the budget has no room at all.
 
     Raises:
         EngineError: A call failed for good.
@@ -75,12 +79,19 @@ async def begun_with_token(
     if not begun:
         return None
     first = begun[0]
+    if first.token_ids != (token,) or (first.finish in ENDED and _too_short(calls, prefix)):
+        return ()
     room = calls.path_room((*prefix, token))
     limit = room if max_tokens is None else min(room, max_tokens - 1)
     step_done = limit < 1 or any(delimiter in first.text for delimiter in delimiters)
     if first.finish is not Finish.LENGTH or step_done:
-        return first
+        return (first,)
     rest = await calls.sample(
         (*prefix, token), "begun", max_tokens=limit, delimiters=delimiters, top_logprobs=top_logprobs
     )
-    return joined([first, rest[0]]) if rest else first
+    return (joined([first, rest[0]]) if rest else first,)
+
+
+def _too_short(calls: Calls, prefix: tuple[int, ...]) -> bool:
+    """Whether the client wants more tokens of a path before it may end than stand in it."""
+    return calls.task.max_tokens - calls.path_room(prefix) < calls.task.sampling.min_tokens

@@ -11,10 +11,15 @@ from pydantic import BaseModel
 
 from server.app import create_app
 from server.cli.flags import document_settings
-from server.schemas.chat import NO_EFFECT, REFUSED, ChatRequest
+from server.schemas.chat import ChatRequest
+from server.schemas.completion import CompletionRequest
+from server.schemas.generation import GenerationFields
 from server.schemas.search import Named
 from server.schemas.search_fields import TreeBudget
 from server.settings import Settings
+
+NO_EFFECT = "No effect."
+"""How a schema describes a field that changes nothing."""
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -29,14 +34,15 @@ def openapi_document() -> dict[str, Any]:
     return document
 
 
-def fields_table() -> str:
-    """Each request field and what becomes of it."""
+def fields_table(schema: type[GenerationFields]) -> str:
+    """Each field of a request and what becomes of it."""
+    idle = [name for name, field in schema.model_fields.items() if field.description == NO_EFFECT]
     lines = ["| field | | |", "|---|---|---|"]
-    for name, field in ChatRequest.model_fields.items():
-        if name not in NO_EFFECT:
+    for name, field in schema.model_fields.items():
+        if name not in idle:
             lines.append(f"| `{name}` | honoured | {field.description or 'see Streaming'} |")
-    lines += [f"| `{name}` | refused | {why} |" for name, why in REFUSED.items()]
-    lines += [f"| `{name}` | no effect | |" for name in NO_EFFECT]
+    lines += [f"| `{name}` | refused | {why} |" for name, why in schema.refused.items()]
+    lines += [f"| `{name}` | no effect | |" for name in idle]
     return "\n".join([*lines, "| anything else | refused | |"])
 
 
@@ -58,7 +64,12 @@ def search_table() -> str:
 
 def with_tables(page: str) -> str:
     """A page with its generated tables brought up to date."""
-    for mark, table in (("fields", fields_table()), ("search", search_table())):
+    tables = {
+        "fields": fields_table(ChatRequest),
+        "completion-fields": fields_table(CompletionRequest),
+        "search": search_table(),
+    }
+    for mark, table in tables.items():
         pattern = re.compile(rf"(<!-- {mark}: [^>]*-->\n).*?(<!-- /{mark} -->)", re.DOTALL)
         page = pattern.sub(lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}", page)  # type: ignore[misc]
     return page

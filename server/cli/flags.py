@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from server.bundled import bundled
 from server.configuration import environment_name
-from server.settings import Settings, bundled
+from server.settings import Settings
 
 EPILOG = """Every flag is also an environment variable (--max-searches is ESPALIER_MAX_SEARCHES) and a key of the YAML
 file named by --config (max_searches: 64). A flag beats the environment, which beats the file."""

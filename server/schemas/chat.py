@@ -1,37 +1,20 @@
-"""The body of ``POST /v1/chat/completions``.
-
-Every field is honoured, or listed in ``NO_EFFECT``, or refused: those in ``REFUSED`` with the reason, all others as
-unknown. docs/api.md is generated from these lists.
-"""
+"""The body of ``POST /v1/chat/completions``."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from server.schemas.common import Request, Text, at_field
-from server.schemas.sampling import SamplingFields
-from server.schemas.search import EXAMPLES, Search
-
-NO_EFFECT = (
-    "user",
-    "metadata",
-    "store",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "parallel_tool_calls",
-)
-"""Fields that are accepted and change nothing: they speak of OpenAI's own service, or of tools, which are refused."""
+from server.schemas.generation import GenerationFields
 
 REFUSED: dict[str, str] = {
     "tools": "tool calls are not supported yet",
     "tool_choice": "tool calls are not supported yet",
     "functions": "tool calls are not supported yet",
     "function_call": "tool calls are not supported yet",
-    "response_format": "only {'type': 'text'} is supported yet",
     "modalities": "only ['text'] is supported",
     "audio": "only text is written",
     "prediction": "predicted outputs are not supported",
@@ -42,20 +25,16 @@ REFUSED: dict[str, str] = {
     "chat_template": "templates are the server's own",
     "prompt_logprobs": "log-probabilities of the prompt are not supported",
 }
-"""Fields that clients know and that are refused by name unless they are null or ask for what happens anyway."""
 
 _HARMLESS: dict[str, tuple[Any, ...]] = {
     "tools": ([],),
     "functions": ([],),
     "tool_choice": ("none", "auto"),
     "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
     "modalities": (["text"],),
     "use_beam_search": (False,),
     "best_of": (1,),
 }
-
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class TextPart(Request):
@@ -94,22 +73,14 @@ class ChatMessage(Request):
         return parts if isinstance(parts, str) else "".join(part.text for part in parts)
 
 
-class StreamOptions(Request):
-    """What a stream carries besides text."""
-
-    include_usage: bool | None = Field(None, description="Send one chunk with the usage before the end.")
-    include_obfuscation: bool | None = Field(None, description="No effect.")
-    continuous_usage_stats: bool | None = Field(None, description="No effect: usage is sent once, at the end.")
-
-
-class ChatRequest(SamplingFields):
+class ChatRequest(GenerationFields):
     """A chat to be answered by searching."""
+
+    refused: ClassVar[Mapping[str, str]] = REFUSED
+    harmless: ClassVar[Mapping[str, tuple[Any, ...]]] = _HARMLESS
 
     messages: list[ChatMessage] = Field(
         min_length=1, max_length=4096, description="The chat so far; at least one turn is the user's."
-    )
-    model: Text = Field(
-        "", description="The served model, or one of its presets such as abacus:direct. Empty is the served model."
     )
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Most tokens of one answer path; search.budget.tokens bounds the whole search."
@@ -117,13 +88,6 @@ class ChatRequest(SamplingFields):
     max_tokens: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Older name of max_completion_tokens, which wins."
     )
-    n: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Answers wanted: the search's n best distinct ones, best first. May return fewer."
-    )
-    stream: bool | None = Field(
-        None, description="Send the answer, and the search's progress before it, as server-sent events."
-    )
-    stream_options: StreamOptions | None = None
     logprobs: bool | None = Field(None, description="Return log-probabilities of the answer's tokens, the model's own.")
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
         None, description="Alternatives per token; needs logprobs."
@@ -131,39 +95,28 @@ class ChatRequest(SamplingFields):
     continue_final_message: bool | None = Field(
         None, description="The last message is the assistant's and is to be continued."
     )
-    reasoning_effort: Effort | None = Field(
-        None,
-        description="Scales the preset's budget: minimal 1/8, low 1/4, high 2, xhigh 4, max 8; none decodes plainly.",
-    )
-    search: Search | None = Field(None, description="How to search.", examples=EXAMPLES)
 
-    user: Any = Field(None, description="No effect.")
-    metadata: Any = Field(None, description="No effect.")
-    store: Any = Field(None, description="No effect.")
-    service_tier: Any = Field(None, description="No effect.")
-    safety_identifier: Any = Field(None, description="No effect.")
-    prompt_cache_key: Any = Field(None, description="No effect.")
-    prompt_cache_retention: Any = Field(None, description="No effect.")
     parallel_tool_calls: Any = Field(None, description="No effect.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_by_name(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        for name in REFUSED.keys() & data.keys():
-            if data[name] is not None and data[name] not in _HARMLESS.get(name, ()):
-                raise at_field(name, REFUSED[name])
-        return {name: value for name, value in data.items() if name not in REFUSED}
+    @property
+    def token_limit(self) -> tuple[str, int | None]:
+        """The field that bounds each path, and its value."""
+        name = "max_completion_tokens" if self.max_completion_tokens else "max_tokens"
+        return name, self.max_completion_tokens or self.max_tokens
+
+    @property
+    def alternatives(self) -> int:
+        """How many likeliest tokens per token the client wants to see."""
+        return self.top_logprobs or 0
 
     @model_validator(mode="after")
     def _consistent(self) -> ChatRequest:
-        if self.stream_options and not self.stream:
-            raise at_field("stream_options", "needs stream")
         if self.top_logprobs and not self.logprobs:
             raise at_field("top_logprobs", "needs logprobs")
         if all(message.role != "user" for message in self.messages):
             raise at_field("messages", "at least one must be the user's")
         if self.continue_final_message and self.messages[-1].role != "assistant":
             raise at_field("continue_final_message", "the last message must be the assistant's")
+        if self.continue_final_message and self.response_format and self.response_format.type != "text":
+            raise at_field("continue_final_message", "a response_format begins with an answer's first token")
         return self

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
+
+passed_over: ContextVar[list[str] | None] = ContextVar("passed_over", default=None)
+"""Where a request whose unknown top-level fields are let pass notes their names; None refuses such fields."""
 
 
 def _valid_unicode(text: str) -> str:

@@ -37,6 +37,10 @@ class Message(Reply):
 
     role: Literal["assistant"] = "assistant"
     content: str
+    reasoning: str | None = Field(
+        default=None, description="What the model thought before it answered, where it writes that; in both fields."
+    )
+    reasoning_content: str | None = None
     refusal: None = None
 
 
@@ -132,13 +136,61 @@ class ChatCompletion(Reply):
     search: SearchSummary
 
 
+class TextLogprobs(Reply):
+    """Log-probabilities of the winning path, one entry a token, in the shape of plain completions."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]] = Field(description="The alternatives and the token itself, by their text.")
+    text_offset: list[int] = Field(description="Where each token begins in the answer's text, in characters.")
+
+
+class TextChoice(Reply):
+    """One answer to one prompt."""
+
+    index: int
+    text: str
+    logprobs: TextLogprobs | None = None
+    finish_reason: FinishReason | None = Field(description="Null in pieces of a stream that goes on.")
+
+
+class TextCompletion(Reply):
+    """The reply to prompts without a chat."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int = Field(description="Unix time in seconds.")
+    model: str
+    choices: list[TextChoice]
+    usage: Usage
+    system_fingerprint: str
+    searches: list[SearchSummary] = Field(description="What each prompt's search did, in the order of the prompts.")
+
+
+class TextCompletionChunk(Reply):
+    """One event of a plain completion's stream."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[TextChoice]
+    usage: Usage | None = None
+    search: SearchSummary | None = Field(default=None, description="In the last finish chunk of each prompt.")
+    search_event: dict[str, Any] | None = Field(
+        default=None, description="With search.progress 'events': what happened, by type."
+    )
+
+
 class Delta(Reply):
     """What a chunk adds. Fields that add nothing are left out."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
     reasoning: str | None = Field(
-        default=None, description="Search progress; the same text in both fields, for clients that read one."
+        default=None,
+        description="Search progress, and the model's own thought; the same in both fields, for clients that read one.",
     )
     reasoning_content: str | None = None
 

@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from engine.pooling import OutcomeEngine, TagEngine
 from engine.settings import EngineSettings
 from engine.startup_errors import explain
 from engine.vllm_engine import VllmEngine
+from engine.vllm_process import VllmProcess
 from mcts.errors import NotReady, StartupError
 from tests.engine.tiny_rewards import make_orm
 
@@ -64,6 +67,25 @@ def test_generation_config_adds_ends_of_sequence(tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [1, 2]}))
     card = read_card(str(tmp_path))
     assert (card.eos_ids, card.dtype, card.architecture) == ({1, 2}, "float32", "X")
+
+
+def test_ends_of_sequence_of_a_hub_model_come_from_vllm() -> None:
+    """Nothing is known of it before it is loaded; then the tokenizer and both configurations count."""
+    config = SimpleNamespace(
+        architecture="X",
+        max_model_len=8,
+        get_vocab_size=lambda: 16,
+        dtype="torch.float32",
+        hf_config=SimpleNamespace(eos_token_id=2),
+        try_get_generation_config=lambda: {"eos_token_id": [3, 4]},
+    )
+    tokenizer = SimpleNamespace(eos_token_id=1)
+    llm: Any = SimpleNamespace(model_config=config, renderer=SimpleNamespace(tokenizer=tokenizer))
+    process = VllmProcess(EngineSettings("owner/name"), "generate", dict)
+    assert process._facts(llm, "0", "cpu").eos_ids == {1, 2, 3, 4}
+    tokenizer.eos_token_id = config.hf_config.eos_token_id = None
+    config.try_get_generation_config = dict
+    assert process._facts(llm, "0", "cpu").eos_ids == set()
 
 
 @pytest.mark.parametrize(

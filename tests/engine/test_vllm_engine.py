@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from engine.pair import EnginePair
 from engine.vllm_engine import VllmEngine
 from mcts.errors import InvalidRequest, PromptTooLong
-from mcts.ports import NO_TOKEN, Continuation, Finish, SampleRequest, Sampling
+from mcts.ports import NO_TOKEN, Continuation, Finish, JsonForm, SampleRequest, Sampling
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 
@@ -271,6 +272,25 @@ async def test_values_that_vllm_refuses_are_the_clients_fault(engine: VllmEngine
         await engine.sample(ask(engine, sampling=Sampling(logit_bias={10**6: 1.0})))
     with pytest.raises(InvalidRequest, match="temperature"):
         await engine.sample(ask(engine, sampling=Sampling(temperature=9.0)))
+    assert engine.healthy
+
+
+async def test_an_answer_can_be_held_to_a_schema(engine: VllmEngine) -> None:
+    """Even random weights write JSON that fits, drawn together or streamed."""
+    schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
+    request = ask(engine, max_tokens=64, sampling=Sampling(form=JsonForm(json.dumps(schema))))
+    replies = [*await engine.sample(replace(request, n=4)), *[piece async for piece in engine.stream(request)][-1:]]
+    texts = [reply.text for reply in replies[:4]]
+    texts.append("".join([piece.text async for piece in engine.stream(request)]))
+    assert all(json.loads(text) in ({"a": 1}, {"a": 2}) for text in texts)
+    assert {reply.finish for reply in replies} == {Finish.EOS}
+
+
+async def test_a_schema_that_cannot_be_compiled_is_the_clients_fault(engine: VllmEngine) -> None:
+    """It says so and leaves the engine alive."""
+    schema = json.dumps({"type": "string", "pattern": "(?<=a)b"})
+    with pytest.raises(InvalidRequest):
+        await engine.sample(ask(engine, sampling=Sampling(form=JsonForm(schema))))
     assert engine.healthy
 
 

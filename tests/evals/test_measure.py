@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,8 +15,11 @@ from rich.console import Console
 from evals.client import Reply
 from evals.figures import figures_of
 from evals.measure import Bench, Measured, measure
-from evals.runs import fixed, run
+from evals.report import page
+from evals.runs import Plan, fixed, run
 from evals.store import Saved, Store, fingerprint, source_mark
+from evals.suites import SUITES
+from evals.verdicts import main_verdicts
 from models.problems import generate
 from reward.answers import StandardAnswers
 from tests.evals.rows import candidate, reply
@@ -38,6 +44,28 @@ def test_figures_under_the_own_vote_come_first_and_errors_are_wrong() -> None:
     assert (other.vote, other.own, other.right) == ("max_value", False, (True, True, False))
 
 
+def test_costs_are_means_over_the_replies_that_came() -> None:
+    """A question that got no reply was wrong and cost nothing known; where none got one, the costs are 0."""
+    lost = Reply(1, "", 0, 0, 60.0, "", error="503")
+    replies = [Reply(0, RIGHT, 100, 4, 1.0, "simulations", "weighted"), lost]
+    (figures,) = figures_of(run("uct 4", "abacus", "uct"), "word", RECORDS, replies)
+    assert (figures.accuracy, figures.tokens, figures.engine_calls, figures.seconds) == (0.5, 100, 4, 1)
+    assert not figures.failed
+    (figures,) = figures_of(run("uct 4", "abacus", "uct"), "word", RECORDS, [lost, lost])
+    assert (figures.accuracy, figures.tokens, figures.seconds, figures.failed) == (0, 0, 0, True)
+
+
+async def test_a_suite_whose_every_request_fails_is_measured_to_its_end(tmp_path: Path) -> None:
+    """Runs are sized by others that cost nothing."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(503, text="not ready"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        bench = Bench(client, "s", 2, Store(tmp_path, resume=True), StandardAnswers(), Console(file=io.StringIO()))
+        found = await measure(bench, SUITES["main"]("abacus", 2), {"word": RECORDS})
+    assert all(figures.failed for figures in found.figures)
+    assert main_verdicts(found.figures) == []
+    assert page({"main": found}, "today", None)
+
+
 class Counted:
     """A server that answers the first of ``RECORDS`` rightly and counts what it is asked."""
 
@@ -50,11 +78,13 @@ class Counted:
         return httpx.Response(200, json=reply(RIGHT, [candidate(RIGHT, str(RECORDS[0]["answer"]), 0.5)]))
 
 
-async def measured(server: Counted, folder: Path, *, resume: bool, mark: str = "a", count: int = 2) -> Measured:
-    """Measures ``PLANS``."""
+async def measured(
+    server: Counted, folder: Path, *, resume: bool, mark: str = "a", count: int = 2, plans: Sequence[Plan] = PLANS
+) -> Measured:
+    """Measures plans."""
     async with httpx.AsyncClient(transport=httpx.MockTransport(server), base_url="http://test") as client:
         bench = Bench(client, mark, 2, Store(folder, resume), StandardAnswers(), Console(file=io.StringIO()))
-        return await measure(bench, PLANS, {"word": RECORDS[:count]})
+        return await measure(bench, plans, {"word": RECORDS[:count]})
 
 
 async def test_a_complete_run_is_not_measured_again(tmp_path: Path) -> None:
@@ -85,11 +115,28 @@ async def test_another_server_or_other_problems_are_measured_anew(tmp_path: Path
 
 def test_a_fingerprint_changes_with_the_request_and_the_load() -> None:
     """What is sent, and how much at the same time, both may change figures."""
-    given = fingerprint({"model": "a"}, RECORDS, "s", 16)
-    assert given == fingerprint({"model": "a"}, RECORDS, "s", 16)
-    assert (
-        len({given, fingerprint({"model": "b"}, RECORDS, "s", 16), fingerprint({"model": "a"}, RECORDS, "s", 8)}) == 3
-    )
+    asked = run("uct 4", "abacus", "uct", reward="prm")
+    given = fingerprint(asked, RECORDS, "s", 16)
+    assert given == fingerprint(asked, RECORDS, "s", 16)
+    other = fingerprint(replace(asked, body={"model": "b"}), RECORDS, "s", 16)
+    assert len({given, other, fingerprint(asked, RECORDS, "s", 8)}) == 3
+
+
+@pytest.mark.parametrize("change", [{"votes": ("majority",)}, {"strategy": "beam"}, {"reward": "confidence"}])
+def test_a_fingerprint_changes_with_what_is_read_in_replies(change: dict[str, Any]) -> None:
+    """What the reply must say, and votes: only the winners of those that were asked for are kept."""
+    asked = run("uct 4", "abacus", "uct", reward="prm", votes=("weighted", "max_value"))
+    assert fingerprint(asked, RECORDS, "s", 16) != fingerprint(replace(asked, **change), RECORDS, "s", 16)
+
+
+async def test_votes_that_are_added_later_are_measured(tmp_path: Path) -> None:
+    """A run that was complete without them is not."""
+    server = Counted()
+    await measured(server, tmp_path, resume=True)
+    more = replace(PLANS[0]({}), votes=("weighted", "max_value", "majority"))
+    found = await measured(server, tmp_path, resume=True, plans=[fixed(more)])
+    assert server.asked == 4
+    assert [row.accuracy for row in found.figures] == [0.5, 0.5, 0.5]
 
 
 def test_a_run_with_errors_is_measured_again(tmp_path: Path) -> None:

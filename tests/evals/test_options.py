@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+from pathlib import Path
+from typing import Any
 
-from evals.__main__ import arguments, problems_of
+import pytest
+from rich.console import Console
+
+from evals.__main__ import arguments, evaluate, problems_of
+from evals.measure import Bench, Measured
+from reward.answers import StandardAnswers
 
 
 def test_suites_ask_parts_of_the_count() -> None:
@@ -34,3 +41,23 @@ def test_the_help_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
         arguments(["--help"])
     assert ended.value.code == 0
     assert "main 100%, modes 15%" in " ".join(capsys.readouterr().out.split())
+
+
+async def test_votes_are_taken_again_with_algebra_as_servers_take_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The evaluation's own verifier is there for a suite and closed after it."""
+    seen: list[StandardAnswers] = []
+
+    async def measured(bench: Bench, *_: Any) -> Measured:
+        assert isinstance(bench.answers, StandardAnswers)
+        assert bench.answers.verifier is not None
+        assert not bench.answers.verifier._closed
+        seen.append(bench.answers)
+        return Measured((), 0.0)
+
+    monkeypatch.setattr("evals.__main__.measure", measured)
+    options = arguments(["--count", "1", "--kind", "word", "--out", str(tmp_path)])
+    await evaluate(options, "main", "http://test", "s", Console(file=io.StringIO()))
+    assert seen[0].verifier is not None
+    assert seen[0].verifier._closed

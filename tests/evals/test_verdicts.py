@@ -78,3 +78,16 @@ def test_kinds_are_judged_apart() -> None:
         row("beam prm 8", score(9), tokens=500.0, kind="countdown"),
     ]
     assert [verdict.kind for verdict in quarter_verdicts(rows)] == ["word"]
+
+
+def test_runs_in_which_every_question_failed_are_not_judged() -> None:
+    """Neither as ours nor as theirs; a run that wrote nothing is still compared."""
+    lost = {"errors": 10, "tokens": 0.0}
+    main = [row("greedy", score(5)), row("uct prm 32", score(0), **lost), row("best of 6 prm", score(9))]
+    assert main_verdicts(main) == []
+    assert main_verdicts([row("greedy", score(0), **lost), row("uct prm 32", score(8))]) == []
+    assert (
+        quarter_verdicts([row("weighted_best_of_n prm 64", score(0), budget=64, **lost), row("beam 8", score(8))]) == []
+    )
+    (silent,) = main_verdicts([row("greedy", score(0), tokens=0.0), row("uct prm 32", score(8))])
+    assert "tokens 120 : 0" in silent.note

@@ -143,6 +143,28 @@ def test_free_text_is_compared_by_the_confidence_of_the_whole(text):
     assert [round(c.reward, 6) for c in result.candidates] == [0.7, round(1.6 / 3, 6)]
 
 
+def test_a_path_without_text_is_worth_nothing():
+    """Ending at once has Δ 0.7 - 0.3 = 0.4, more than the text's (0.4 + 0.2 + 0.1) / 3; yet it is no answer."""
+    table = {"": [("So", 0.7), ("", 0.3)], "So": [("!", 0.6), ("?", 0.4)], "So!": [("", 0.55), ("!", 0.45)]}
+    result = run(world(table))
+    assert {(c.path.text, round(c.reward, 6)) for c in result.candidates} == {("So!", round(0.7 / 3, 6)), ("", 0.0)}
+    assert result.winners[0].path.text == "So!"
+
+
+def test_no_path_ends_below_the_least_number_of_tokens():
+    """Ending at once is likely but not permitted; where nothing else begins a path, that is said."""
+    table = {"": [("So", 0.7), ("", 0.3)], "So": [("!", 1.0)]}
+    assert [c.path.text for c in run(world(table), sampling=replace(SAMPLING, min_tokens=1)).candidates] == ["So!"]
+    with pytest.raises(InvalidRequest):
+        run(world({"": [("", 1.0)]}), sampling=replace(SAMPLING, min_tokens=1))
+
+
+def test_a_path_that_the_token_budget_cuts_is_told():
+    """Ranking and the first token take the whole budget of 2, so the only path has no rest."""
+    result = run(apples(), CotDecodingOptions(branch=1), budget=Budget(tokens=2))
+    assert (result.winners[0].path.text, result.stop_reason) == ("answer: ", StopReason.TOKENS)
+
+
 def test_what_the_client_rules_out_begins_no_path():
     """Banned first tokens are left out, and where none remains that is said."""
     where = apples()

@@ -90,6 +90,20 @@ def test_mini_steps_reflect_alike():
     assert any(event.text == PHRASE for event in where.seen(NodeAdded))
 
 
+def test_nobody_leaves_while_second_thoughts_may_reopen_the_tree():
+    """The root's rollouts are one finished step: nothing is left until its second thought, a call of a second, came.
+
+    The other worker waits for it, so the second simulation is done and the tree was never exhausted.
+    """
+    table = {"": [("answer: 1", 1.0)], "answer: 1": [(END, 1.0)], "answer: 1Wait!": [("So\n\n", 0.5), ("No\n\n", 0.5)]}
+    table |= {"answer: 1Wait!So\n\n": [("answer: 2", 1.0)], "answer: 1Wait!No\n\n": [("answer: 3", 1.0)]}
+    where = world(table | {"-": [(PHRASE, 1.0)]}, lambda _: 0.5, latency=lambda *_: 1.0)
+    phrase = Reflection(PHRASE, tuple(where.engine.tokenizer.encode(PHRASE)))
+    options = UctOptions(width=2, branch=2, widening=0, reflection=phrase)
+    result = search(uct, where, options, budget=Budget(simulations=2))
+    assert (result.simulations, result.stop_reason, result.seconds) == (2, "simulations", 3.0)
+
+
 def test_without_room_there_is_no_second_thought():
     """A path or a search at its token limit keeps its first answer."""
     where, options = _doubting()

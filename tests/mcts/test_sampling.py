@@ -6,7 +6,7 @@ import pytest
 
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget, StopReason
-from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerInTime
+from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerInTime, RewardCallFailed
 from mcts.events import AnswerText, SearchFinished
 from mcts.ports import Finish, Sampling
 from mcts.strategies import STRATEGIES, DirectOptions, SamplingOptions
@@ -50,6 +50,23 @@ def test_direct_is_cut_by_the_token_budget():
     result = search(direct, where, DirectOptions(), sampling=GREEDY, budget=Budget(tokens=2))
     assert (result.generated_tokens, result.stop_reason) == (2, StopReason.TOKENS)
     assert result.winners[0].path.steps[-1].finish is Finish.LENGTH
+
+
+@pytest.mark.parametrize(
+    ("tokens", "reason"), [(5, StopReason.TOKENS), (6, StopReason.SIMULATIONS), (7, StopReason.SIMULATIONS)]
+)
+def test_a_last_sample_that_the_token_budget_cuts_is_told(tokens, reason):
+    """Two samples of 3 tokens: 5 tokens cut the last one; with 6 it comes to its end, though it was granted less."""
+    options = SamplingOptions(samples=2, width=1)
+    result = search(sample_and_vote, garden(), options, sampling=GREEDY, max_tokens=4, budget=Budget(tokens=tokens))
+    assert (len(result.candidates), result.stop_reason) == (2, reason)
+
+
+def test_a_sample_that_its_own_limit_cuts_is_not_the_budgets():
+    """The path's limit of 2 tokens ends both samples, and the budget is never short."""
+    options = SamplingOptions(samples=2, width=1)
+    result = search(sample_and_vote, garden(), options, sampling=GREEDY, max_tokens=2, budget=Budget(tokens=4))
+    assert (len(result.candidates), result.stop_reason) == (2, StopReason.SIMULATIONS)
 
 
 def test_direct_draws_n_samples_in_their_order():
@@ -118,6 +135,25 @@ def test_a_deadline_gives_the_best_of_the_samples_that_are_done():
     result = search(sample_and_vote, where, SamplingOptions(samples=8, vote="weighted"), budget=Budget(seconds=5))
     assert (len(result.candidates), result.stop_reason, result.seconds) == (3, StopReason.DEADLINE, 5.0)
     assert (where.engine.open_calls, where.engine.aborted_calls) == (0, 5)
+
+
+def test_a_deadline_before_any_score_gives_the_samples_unscored():
+    """The samples are done at once, their scores never come: the vote is then by heads, and no reward is made up."""
+    where = garden()
+    where.reward.latency = lambda _: 9.0
+    options = SamplingOptions(samples=3, vote="weighted")
+    result = search(sample_and_vote, where, options, sampling=GREEDY, budget=Budget(seconds=5))
+    assert [(c.answer, c.reward) for c in result.candidates] == [("1", None)] * 3
+    assert [(t.answer, t.weight) for t in result.tallies] == [("1", 3.0)]
+    assert (result.winners[0].answer, result.stop_reason, result.seconds) == ("1", StopReason.DEADLINE, 5.0)
+
+
+def test_a_failing_reward_is_not_hidden_behind_unscored_samples():
+    """No limit was met: the client should learn that the reward fails."""
+    where = garden()
+    where.reward.failure = lambda _: RewardCallFailed("no")
+    with pytest.raises(RewardCallFailed):
+        search(sample_and_vote, where, SamplingOptions(samples=3, vote="weighted"))
 
 
 def test_the_token_budget_is_used_up_but_never_exceeded():

@@ -1,11 +1,16 @@
 """Beginning with the likeliest next tokens: which ones, in which order, and what the calls ask for."""
 
+from dataclasses import replace
+
 import pytest
 
+from engine.scripted import ScriptedEngine
+from engine.scripted_language import EOS, FIRST_PIECE
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget
 from mcts.ports import Finish, Sampling
 from mcts.search import Search
+from mcts.steps import StepRule
 from mcts.strategies import UctOptions
 from mcts.strategies.top_tokens import begun_with_token, likeliest
 from mcts.strategies.uct import uct
@@ -104,11 +109,54 @@ def test_a_text_begins_with_the_given_token_and_keeps_its_limits(limits, text, f
         (token,) = tokenizer.encode("B")
         return await begun_with_token(calls_, prefix, token, top_logprobs=2, **limits)
 
-    written = asked(question, where)
+    (written,) = asked(question, where)
     assert (written.text, written.finish, where.engine.calls) == (text, finish, calls)
     assert written.logprobs[0] == pytest.approx(-1.386294, abs=1e-6)  # ln 0.25, although nothing else was allowed
     assert written.top_logprobs.shape == (len(written.token_ids), 2)
     assert where.engine.requests[0].sampling.allowed_token_ids == (written.token_ids[0],)
+
+
+class Refusing(ScriptedEngine):
+    """Draws another token where the one that it is forced to draw is a bad word, as real engines do."""
+
+    def _draw(self, request, i):
+        bad = {self.tokenizer.encode(word)[0] for word in request.sampling.bad_words}
+        if bad & set(request.sampling.allowed_token_ids):
+            request = replace(request, sampling=replace(request.sampling, allowed_token_ids=(FIRST_PIECE + 5,)))
+        return super()._draw(request, i)
+
+
+def test_a_bad_word_begins_nothing():
+    """The engine gives F instead of the bad word B: that text would not begin with the token it was asked for."""
+    where = world(ALPHABET)
+    where.engine = Refusing(where.engine.script, where.engine.tokenizer)
+
+    async def question(calls, prefix, tokenizer):
+        return [await begun_with_token(calls, prefix, token) for token in tokenizer.encode("AB")]
+
+    allowed, bad = asked(question, where, sampling=Sampling(bad_words=("B",)))
+    assert ([one.text for one in allowed], bad) == (["A\n\n"], ())
+    assert where.engine.calls == 3  # nothing was written on from the wrong token
+
+
+@pytest.mark.parametrize(("least", "texts"), [(0, [""]), (1, [""]), (2, [])])
+def test_no_end_is_forced_below_the_least_number_of_tokens(least, texts):
+    """After A, which is one token, the text may end at once where one token is enough."""
+    where = world({"": [("A", 1.0)], "A": [("", 0.6), ("B", 0.4)]})
+
+    async def question(calls, prefix, tokenizer):
+        return await begun_with_token(calls, (*prefix, *tokenizer.encode("A")), EOS)
+
+    assert [one.text for one in asked(question, where, sampling=Sampling(min_tokens=least))] == texts
+
+
+def test_branches_that_the_client_rules_out_are_not_taken_for_a_lack_of_tokens():
+    """The only likely token ends the text, which may not be that short: nothing can be expanded, budget or not."""
+    where = world({"": [("A", 1.0)], "A": [("", 1.0)]}, lambda _: 0.5)
+    options = UctOptions(width=1, branch=1, expansion="top_tokens", rollout="none", step=StepRule(tokens=1))
+    result = search(uct, where, options, sampling=Sampling(min_tokens=2))
+    assert (result.winners[0].path.text, result.winners[0].path.finished) == ("A", False)
+    assert str(result.stop_reason) == "exhausted"
 
 
 def test_widening_a_node_takes_the_tokens_that_come_next():

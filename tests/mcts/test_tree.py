@@ -1,5 +1,7 @@
 """Statistics, kept rollouts, merging and exhaustion of the tree."""
 
+from dataclasses import replace
+
 import pytest
 
 from mcts.ports import Finish
@@ -32,6 +34,20 @@ def test_a_backup_counts_on_every_node_up_to_the_root():
         (1, 0.25),
     ]
     assert (tree.root.value, tree.smallest, tree.largest) == (0.5, 0.25, 0.75)
+
+
+def test_equal_texts_of_different_tokens_stay_apart():
+    """Children are told apart by token ids: the engine continues tokens, and the same text may be cut otherwise."""
+    tree = _rooted()
+    whole, cut = step(12), replace(step(1, 2), text="t12")
+    assert whole.text == cut.text
+    for reward, first in ((1.0, whole), (0.25, cut), (0.5, cut)):
+        tree.attach(tree.root, Rollout((first, END), reward))
+    a, b = tree.root.children.values()
+    assert (a.step.token_ids, a.visits, a.value_sum) == ((12,), 1, 1.0)
+    assert (b.step.token_ids, b.visits, b.value_sum) == ((1, 2), 2, 0.75)
+    assert (tree.locate((whole, END)), tree.locate((cut, END))) == (a, b)
+    assert problems(tree) == []
 
 
 def test_equal_first_steps_merge():

@@ -10,11 +10,15 @@ from mcts.budget import Budget, StopReason
 from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerInTime, RewardCallFailed, StepMismatch
 from mcts.events import Collision, EngineCalled, PathScored, SearchFinished, SearchStarted, SimulationDone
 from mcts.ports import Finish, PathScore, Sampling
+from mcts.search import Search
 from mcts.steps import StepRule
 from mcts.strategies import UctOptions
 from mcts.strategies.direct import DirectOptions, direct
+from mcts.strategies.expansion import branches
+from mcts.strategies.growth import Growth
 from mcts.strategies.sampling import SamplingOptions, sample_and_vote
 from mcts.strategies.uct import uct
+from mcts.tree import Tree
 from tests.mcts.replay import outline, replayed
 from tests.mcts.toys import answers, forest, forest_worth, garden, search, world, worth_of
 
@@ -101,6 +105,30 @@ def test_only_the_missing_branches_are_sampled():
     assert sum(child["visits"] for child in leaf["children"]) == 4
 
 
+@pytest.mark.parametrize("rollout", ["full", "none"])
+def test_a_tight_token_budget_still_gives_every_branch(rollout):
+    """Four rollouts of at most 10 tokens do not fit 35 at once, one after the other they do: each really takes 3.
+
+    First 3 continuations fit 35 (9 tokens used), then the last fits the 26 left. Single steps take 1 token each.
+    """
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    options = UctOptions(width=1, branch=4, rollout=rollout)
+    result = search(uct, where, options, max_tokens=10, budget=Budget(simulations=1, tokens=35))
+    assert [request.n for request in where.engine.requests] == [3, 1]
+    assert len({request.seed for request in where.engine.requests}) == 2
+    assert (replayed(where.events)["visits"], result.generated_tokens) == (4, 12 if rollout == "full" else 4)
+
+
+async def test_only_what_was_drawn_counts_as_drawn():
+    """Where the budget ends after 3 of 4 continuations, the leaf has drawn 3."""
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    task = where.task(max_tokens=3, budget=Budget(tokens=9))
+    found = Search(task, where.ports(), "test")
+    growth = Growth(found, Tree(32, 3), UctOptions(width=1, branch=4))
+    drawn = await branches(growth, growth.tree.root, 4)
+    assert (len(drawn), growth.tree.root.drawn) == (3, 3)
+
+
 def test_search_finds_what_greedy_misses_and_sampling_seldom_finds():
     """In the forest the best path has probability 0.4^5 x 0.3 = 0.3 %; greedy takes the worst one.
 
@@ -159,6 +187,15 @@ def test_a_blank_step_is_continued_until_it_says_something():
     where = world(table, lambda _: 0.5)
     result = search(uct, where, UctOptions(width=1, branch=1, rollout="none"))
     assert [step.text for step in result.winners[0].path.steps] == ["\n\nA\n\n", "answer: 1"]
+
+
+def test_siblings_that_begin_blank_go_on_in_their_own_ways():
+    """Each of 4 branches begins with a blank line, whose continuation is a call with a seed of its own; so for more."""
+    where = world({"": [("\n\n", 1.0)], "\n\n": [("A", 0.5), ("B", 0.5)]}, lambda _: 0.5)
+    result = search(uct, where, UctOptions(width=1, branch=4, rollout="none"), budget=Budget(simulations=2))
+    asked = [request for request in where.engine.requests if len(request.prefix) > len(where.prompt.token_ids)]
+    assert result.simulations == 2  # both steps are whole answers, so the second simulation widens the root
+    assert len({request.seed for request in asked}) == len(asked) == 8
 
 
 def test_a_text_of_blanks_only_ends_the_search_without_an_answer():
@@ -234,6 +271,18 @@ def test_the_deadline_is_met_to_the_instant():
     assert where.engine.open_calls == 0
 
 
+@pytest.mark.parametrize("rollout", ["full", "none"])
+def test_finished_answers_are_given_though_their_scores_are_late(rollout):
+    """The score of the step A comes (single steps), that of the answer does not: it is better than a beginning."""
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    where.reward.latency = lambda number: 0.0 if rollout == "none" and number == 0 else 9.0
+    options = UctOptions(width=1, branch=1, rollout=rollout)
+    result = search(uct, where, options, budget=Budget(seconds=1))
+    (winner,) = result.winners
+    assert (winner.answer, winner.reward, winner.path.finished) == ("1", None, True)
+    assert (winner.node, result.stop_reason) == (1 if rollout == "none" else 0, StopReason.DEADLINE)
+
+
 def test_a_deadline_before_any_answer_is_an_error():
     """Nothing found in time is said so, not papered over."""
     where = forest(latency=lambda *_: 9.0)
@@ -253,6 +302,14 @@ def test_the_token_budget_is_never_exceeded(tokens, width):
     assert result.generated_tokens == where.engine.generated_tokens
     assert result.stop_reason is StopReason.TOKENS
     assert result.winners[0].path.finished == any(c.path.finished for c in result.candidates)
+
+
+def test_a_last_simulation_that_the_token_budget_cuts_is_told():
+    """One rollout of 3 tokens with room for 2: all simulations were done, but not as they would have been."""
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    options = UctOptions(width=1, branch=1)
+    result = search(uct, where, options, max_tokens=3, budget=Budget(simulations=1, tokens=2))
+    assert (result.simulations, result.stop_reason) == (1, StopReason.TOKENS)
 
 
 def test_a_failed_call_is_repeated_and_the_search_goes_on():

@@ -11,9 +11,9 @@ from mcts.votes import VOTES, Leader, elect
 from tests.mcts.toys import step
 
 
-def _candidate(answer, reward=None, visits=1, *, finished=True):
+def _candidate(answer, reward=None, visits=1, *, finished=True, token=1):
     finish = Finish.EOS if finished else Finish.LENGTH
-    path = Path(Prompt(()), (step(1, finish=finish),), finished=finished)
+    path = Path(Prompt(()), (step(token, finish=finish),), finished=finished)
     return Candidate(path, answer, reward, visits=visits)
 
 
@@ -73,9 +73,18 @@ def test_the_order_of_arrival_cannot_break_a_tie_by_rounding():
 @pytest.mark.parametrize("vote", list(VOTES))
 def test_without_any_answer_the_best_valued_path_wins(vote):
     """Free text has nothing to count: the vote is by value, whatever it is called."""
-    texts = [_candidate(None, 0.4, 9), _candidate(None, 0.8), _candidate(None, 0.6)]
+    texts = [_candidate(None, 0.4, 9, token=1), _candidate(None, 0.8, token=2), _candidate(None, 0.6, token=3)]
     election = _winners(texts, vote, 2)
     assert [winner.reward for winner in election.winners] == [0.8, 0.6]
+
+
+@pytest.mark.parametrize("vote", list(VOTES))
+def test_winners_without_an_answer_have_distinct_texts(vote):
+    """Text 1 comes three times, at best worth 0.8, and text 2 once, worth 0.6: one winner each."""
+    texts = [_candidate(None, 0.4, 9), _candidate(None, 0.8), _candidate(None, 0.6, token=2), _candidate(None, 0.7)]
+    election = _winners(texts, vote, 3)
+    assert [(winner.path.text, winner.reward) for winner in election.winners] == [("t1", 0.8), ("t2", 0.6)]
+    assert [(tally.weight, tally.count) for tally in election.tallies] == [(0.8, 3), (0.6, 1)]
 
 
 def test_a_path_without_an_answer_never_beats_one_with():

@@ -34,6 +34,20 @@ from reward.extraction import RULES, extract, json_field
         ("Answer: (3+5)*7-2", "(3+5)*7-2"),
         ("因此答案是 42。", "42"),
         (r"The answer is 1. \boxed{2}", "2"),
+        ("#### Step 3: Conclusion\nThe answer is 42.", "42"),
+        ("#### 3. Conclusion\nThe answer is 42.", "42"),
+        ("#### 42\n\n#### Check\nIt is right.", "42"),
+        ("#### **$5.50**\nmore", "**$5.50**"),
+        ("#### 12 apples\nmore", "12 apples"),
+        ("####\n-3/4\nmore", "-3/4"),
+        ("work\n#### blue whale\n", "blue whale"),
+        ("The final answer is:\n\n\\[ 42 \\]", "\\[ 42 \\]"),
+        ("The answer is:\n$$42$$", "$$42$$"),
+        ("The answer is:\n$$\n42\n$$", "42"),
+        ("The final answer is:\n\\[\n42\n\\]\n", "42"),
+        ("**Final Answer:**\n42", "42"),
+        ("答案是：42。", "42"),
+        ("The answer is 7. **Final answer:**\n$$", "7"),
     ],
 )
 def test_answers_are_found(text: str, answer: str) -> None:
@@ -44,7 +58,8 @@ def test_answers_are_found(text: str, answer: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "Once upon a time in 1984.", "print('hi')\n```\nx = {1: 2}\n```", "🙂🙃", "你好，世界", "\\boxed{", "}}}{{{",
-     "<answer>", "</answer><answer>", "the answer is", "####", r"\boxed{   }", r"\boxed{" + "x" * 600 + "}"],
+     "<answer>", "</answer><answer>", "the answer is", "####",
+     "#### Step 1\nWe add.", r"\boxed{   }", r"\boxed{" + "x" * 600 + "}"],
 )  # fmt: skip
 def test_free_text_has_no_answer(text: str) -> None:
     """Prose, code, emoji, other scripts, broken marks and endless boxes give None."""
@@ -114,9 +129,9 @@ def test_wrong_and_missing_patterns_stop_the_start() -> None:
 def test_pattern_that_backtracks_forever_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     """(a|aa)+ on many a's would take longer than the universe: the event loop is free again after 0.1 s."""
     reader = StandardAnswers(rules=("pattern", "phrase"), expression=r"(?:a|aa)+\d{9}")
-    start = time.perf_counter()
+    start = time.process_time()  # the processor's: a busy machine makes nothing slow here
     assert reader.extract("a" * 5_000 + " the answer is 3") == "3"
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
     assert "given up" in caplog.text
 
 
@@ -141,7 +156,8 @@ async def test_group_gives_the_first_equivalent() -> None:
     [("1/2", "0.5"), (r"\frac{1}{2}", "0.5"), (r"\dfrac12", "1/2"), ("$54$", "54.00"), ("(3+5)*7-2", "54"),
      ("(3+5)*7-2 = 54", "54"), ("3 × 4 ÷ 2", "6"), ("1,234", "1234"), ("−3", "-3"), ("x = 7", "7"), ("５４", "54"),
      ("Yes.", "yes"), (r"\text{North}", "north"), (r"\left(1, 2\right)", "(1,2)"), (r"\frac{\frac{1}{2}}{2}", "0.25"),
-     (r"\$5", "5"), ("50%", r"50\%"), (".5", "0.50"), ("--3", "3")],
+     (r"\$5", "5"), ("50%", r"50\%"), (".5", "0.50"), ("--3", "3"), ("1,234,567", "1234567"),
+     (r"\frac{1,234}{2}", "617"), ("( 0, 100 )", "(0,100)")],
 )  # fmt: skip
 def test_equivalent_answers_share_a_key(one: str, other: str) -> None:
     """Numbers by exact value, everything else as text without dressing."""
@@ -151,7 +167,8 @@ def test_equivalent_answers_share_a_key(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [("5²", "52"), ("1 1/2", "11/2"), ("3½", "31/2"), ("0.1+0.2", "0.30000000000000004"), ("1/0", "0"),
-     ("(1,2)", "(2,1)"),
+     ("(1,2)", "(2,1)"), ("(0,100)", "100"), ("(2,500)", "2500"), ("[2,500]", "2500"), (r"\{2,500\}", "2500"),
+     ("0,100", "100"), ("(2,500]", "(2500]"),
      ("1/3", "0.333"), ("50%", "50"), ("3 4", "34"), ("2+2=5", "5"), ("-3", "3"), ("A", "B"), ("", "0")],
 )  # fmt: skip
 def test_different_answers_differ(one: str, other: str) -> None:
@@ -195,7 +212,11 @@ async def test_any_text_is_read_without_an_error(text: str) -> None:
         "\\",
         "<answer>",
         "####",
+        "####\n",
+        "#### x\n",
         "answer: ",
+        "answer:\n",
+        "the answer is$$\n",
         '"answer":',
         '"answer":[',
         "1,",

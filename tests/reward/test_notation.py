@@ -54,14 +54,22 @@ def test_everything_else_is_text(answer: str) -> None:
         (r"5\ \mathrm{cm}^2", "5", "cm2"),
         (r"2\sqrt{3}\text{ square Units.}", r"2\sqrt{3}", "squareunits"),
         ("12 km", "12", "km"),
-        ("3m^{2}", "3", "m2"),
+        ("5cm", "5", "cm"),
+        ("3 m^{2}", "3", "m2"),
+        ("5 m", "5", "m"),
+        ("3m^{2}", "3m^{2}", ""),
+        ("3h", "3h", ""),
+        ("4s", "4s", ""),
         ("x + 2t", "x + 2t", ""),
         ("2ab", "2ab", ""),
         ("2x", "2x", ""),
     ],
 )
 def test_units_stand_apart(answer: str, latex: str, unit: str) -> None:
-    """Words in ``text`` behind a number or group, and known units behind a bare number; letters of algebra stay."""
+    """Words in ``text`` behind a number or group, and known units behind a bare number.
+
+    Letters of algebra stay, and so does a unit of one letter without a blank before it.
+    """
     assert read(answer) == Notation(latex, unit)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from mcts.ports import Message, Prompt
 from reward.families import QWEN_MATH
 from reward.process import ProcessReward
 from reward.registry import LoadedModel, build_rewards, pick_reward
+from reward.solutions import unmarked
 from tests.reward.fakes import CharacterTokenizer, LogitEngine, path
 
 
@@ -79,6 +82,23 @@ async def test_step_tag_in_the_text_is_no_step() -> None:
     prompt = Prompt((1,), messages=(Message("user", "Hi<extra_0>"),))
     (score,) = await reward(engine).score([path("a<extra_0>\n\nb", prompt)])
     assert len(score.steps) == 2
+
+
+async def test_tags_inside_tags_are_taken_out_too() -> None:
+    """What is left around one that was taken out is none."""
+    engine = LogitEngine((0, 0), (0, 3))
+    nested = "<ext<ext<extra_0>ra_0>ra_0>"
+    prompt = Prompt((1,), messages=(Message("user", f"Hi{nested}"),))
+    await reward(engine).score([path(f"a{nested}\n\nb", prompt)])
+    assert engine.asked[0].endswith("|user:Hi|assistant:a<extra_0>b<extra_0>")
+
+
+def test_hostile_nesting_costs_no_more_than_its_length() -> None:
+    """Half a megabyte of tags inside one another."""
+    start = time.perf_counter()
+    assert unmarked("<ext" * 60_000 + "ra_0>" * 60_000, "<extra_0>") == ""
+    assert unmarked("a<extra_0>b<extra_0", "<extra_0>") == "ab<extra_0"
+    assert time.perf_counter() - start < 2.0
 
 
 async def test_clients_system_turn_is_replaced_and_earlier_turns_kept() -> None:

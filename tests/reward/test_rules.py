@@ -106,6 +106,12 @@ SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "require
         ('{"sum": 4}', True),
         ('Here:\n```json\n{"sum": 4}\n```\nDone.', True),
         ('```\n{"sum": "x"}\n```\n```json\n{"sum": 5}\n```', True),
+        ('```python\nprint(4)\n```\nIt prints:\n```json\n{"sum": 4}\n```', True),
+        ('```json\n{"sum": 4}\n```\nby\n```python\nprint(4)\n```\n', True),
+        ('```python\n{"sum": 4}\n```', False),
+        ('- so:\n  ```JSON\n  {"sum": 4}\n  ```', True),
+        ('```json\n{"sum": 4}', False),
+        ("```x\n" * 50_000, False),
         ('{"sum": "4"}', False),
         ('{"sum": 4', False),
         ("答案 4 🙂", False),
@@ -115,7 +121,7 @@ SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "require
     ],
 )
 def test_json_schema(text: str, obeys: bool) -> None:
-    """The text itself, or its last fenced block; broken, endless and nested JSON is no JSON."""
+    """The text itself, or its last fenced block of JSON or no language; broken, endless and nested JSON is no JSON."""
     assert json_schema_rule(SCHEMA)(text) is obeys
 
 
@@ -188,6 +194,20 @@ async def test_slow_function_holds_up_nobody() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     release.set()
+
+
+async def test_slow_functions_leave_the_loops_own_threads_alone() -> None:
+    """However many calls of one are under way, what else needs a thread gets one."""
+    release = threading.Event()
+    reward = FunctionReward("slow", lambda _, __: release.wait(20) and 1.0)
+    task = asyncio.create_task(reward.score([path("x")] * 64))
+    await asyncio.sleep(0.01)
+    try:
+        async with asyncio.timeout(5):
+            assert await asyncio.to_thread(lambda: 7) == 7
+    finally:
+        release.set()
+    assert len(await task) == 64
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), None, "much"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.server.service import CHATS, serving
+from mcts.errors import StartupError
+from server.app import create_app
+from tests.server.service import CHATS, serving, settings
 
 KEYS = {"api_key": ["first", "second"]}
 
@@ -57,3 +61,51 @@ async def test_without_keys_everything_is_open() -> None:
     """The local default asks for nothing."""
     async with serving() as service:
         assert (await service.client.get("/v1/models")).status_code == 200
+
+
+async def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
+    """One a line, comments and blank lines aside, beside those of the settings."""
+    keys = tmp_path / "keys"
+    keys.write_text("# team a\nalpha\n\n  beta  \n", encoding="utf-8")
+    async with serving(api_key=["first"], api_key_file=str(keys)) as service:
+        statuses = {
+            key: (await service.client.get("/v1/models", headers={"Authorization": f"Bearer {key}"})).status_code
+            for key in ("first", "alpha", "beta", "# team a", "", "gamma")
+        }
+    assert statuses == {"first": 200, "alpha": 200, "beta": 200, "# team a": 401, "": 401, "gamma": 401}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"# only a comment\n", b"\xff\xfe"])
+def test_a_file_without_keys_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
+    """A server that was meant to be closed never opens to all."""
+    keys = tmp_path / "keys"
+    if content is not None:
+        keys.write_bytes(content)
+    with pytest.raises(StartupError, match="api_key_file"):
+        create_app(settings(api_key_file=str(keys)))
+
+
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
+
+
+async def test_pages_of_other_origins_are_kept_out_unless_allowed() -> None:
+    """No CORS header without the setting, and none for an origin that is not named."""
+    async with serving() as service:
+        reply = await service.client.get("/health", headers={"Origin": "https://a.example"})
+        assert not [name for name in reply.headers if name.startswith("access-control")]
+    async with serving(cors_origin=["https://a.example"]) as service:
+        allowed = await service.client.get("/health", headers={"Origin": "https://a.example"})
+        assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+        assert "X-Request-Id" in allowed.headers["access-control-expose-headers"]
+        other = await service.client.get("/health", headers={"Origin": "https://b.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+async def test_a_browser_may_ask_before_it_sends_its_key() -> None:
+    """The preflight carries no key and is answered; the request itself needs one."""
+    async with serving(**KEYS, cors_origin=["*"]) as service:
+        origin = {"Origin": "https://a.example"}
+        asked = await service.client.options(CHATS, headers={**origin, **PREFLIGHT})
+        assert asked.status_code == 200
+        assert "x-stainless-os" in asked.headers["access-control-allow-headers"]
+        assert (await service.client.post(CHATS, json={}, headers=origin)).status_code == 401

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mcts.errors import StartupError
+from server.bundled import bundled
 from server.cli.flags import document_settings
 from server.configuration import environment_name, load_settings
-from server.settings import Settings, bundled
+from server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.settings import bundled
+from server.bundled import bundled
 from tests.engine.tiny import make_model, make_prm
 from tests.server.process import ESPALIER, Process, espalier, running
 from tests.server.service import CHATS, events_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from server.loading import load_scripted
 from server.plans import make_plan
 from server.presets import PRESETS, served_presets
 from server.rewards import check_rewards, make_answers, make_rewards, read_weights
-from server.vllm_backend import check_models
+from server.vllm_backend import _backend, check_models
 from tests.server.service import backend, serving, settings
 
 BEST_OF_N = next(preset for preset in PRESETS if preset.name == "best-of-n-judge")
@@ -155,6 +155,23 @@ def test_functions_schema_and_mixtures_of_them(tmp_path: Path) -> None:
     )
     assert made["second"].top_logprobs == 5
     assert list(made)[-4:] == ["json_schema", "right", "first", "second"]
+
+
+@pytest.mark.parametrize("name", ["prm", "orm"])
+def test_a_mixture_may_hold_the_loaded_reward_model(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A real server makes its rewards once, with the reward model among them; without one there is no such part."""
+    loaded = SimpleNamespace(name=name, reward=ScriptedReward)
+    monkeypatch.setattr("server.vllm_backend._loaded", lambda *_: loaded)
+    chosen = settings(reward_mix={"mix": f"{name}*0.7+confidence*0.3"})
+    model_config = SimpleNamespace(get_diff_sampling_param=dict)
+    info = SimpleNamespace(max_model_len=64, vocab_size=256)
+    process = SimpleNamespace(llm=SimpleNamespace(model_config=model_config))
+    writer = SimpleNamespace(tokenizer=ScriptedTokenizer(), info=info, process=process)
+    pair: Any = SimpleNamespace(generation=writer, reward=SimpleNamespace(info=info), close=None)
+    assert {name, "mix"} <= set(_backend(pair, chosen).rewards)
+    pair.reward = None
+    with pytest.raises(StartupError, match=f"combines '{name}', which this server does not have"):
+        _backend(pair, chosen)
 
 
 def test_what_a_judge_writes_counts_towards_the_largest_search() -> None:

@@ -202,20 +202,31 @@ async def test_a_reward_that_fails_is_told() -> None:
 
 
 async def test_concurrent_streams_never_see_each_other() -> None:
-    """Fifty streams at once: each gets its own question back and its own sum."""
-    async with listening(ScriptedEngine(latency=lambda _, number: 0.001 * (number % 7)), max_searches=8) as service:
+    """Two hundred streams at once: each gets its own question back, and what it asked for and nothing else."""
+    engine = ScriptedEngine(latency=lambda _, number: 0.001 * (number % 7))
+    async with listening(engine, max_searches=8, max_queue=200, queue_seconds=60) as service:
 
         async def one(number: int) -> None:
             body = {
                 "messages": [{"role": "user", "content": f"add {number} and 1000"}],
                 "stream": True,
-                "model": ["abacus:direct", "abacus:majority", "abacus"][number % 3],
+                "model": ["abacus:direct", "abacus:majority", "abacus", "abacus:best-of-n"][number % 4],
                 "search": {"progress": number % 2 == 0},
+                "logprobs": number % 3 == 0,
+                "n": 1 + number % 5 // 4,
+                "stream_options": {"include_usage": number % 7 == 0},
             }
-            async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
-                events = events_of((await client.post(CHATS, json=body)).text)
+            async with httpx.AsyncClient(base_url=service.url, timeout=60) as client:
+                reply = await client.post(CHATS, json=body, headers={"X-Request-Id": f"r{number}"})
+            events = events_of(reply.text)
             assert f"add {number} and 1000" in deltas(events, "content")
             assert number % 2 == 0 or deltas(events, "reasoning") == ""
+            chunks = [event for event in events if isinstance(event, dict)]
+            assert {chunk["id"] for chunk in chunks} == {f"chatcmpl-r{number}"}
+            assert any("usage" in chunk for chunk in chunks) == (number % 7 == 0)
+            choices = [choice for chunk in chunks for choice in chunk["choices"]]
+            assert any(choice.get("logprobs") for choice in choices) == (number % 3 == 0)
+            assert {choice["index"] for choice in choices} <= set(range(body["n"]))
 
-        await asyncio.gather(*(one(number) for number in range(50)))
+        await asyncio.gather(*(one(number) for number in range(200)))
         assert service.engine.open_calls == 0

@@ -1,0 +1,121 @@
+"""From the prompts of a plain completion to what the model reads, and from its searches to OpenAI's reply."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from mcts.errors import InvalidRequest
+from mcts.ports import Path, Prompt
+from mcts.result import Candidate, SearchResult
+from server.assignments import Assignment, ReadPrompt, assign, known_ids
+from server.backend import Backend
+from server.logprobs import step_logprobs
+from server.plans import Plan
+from server.replies import fingerprint, finish_reason, summary, total_usage
+from server.runtime import Runtime
+from server.schemas import completion as schema
+from server.schemas import reply
+from server.searches import answer_text
+from server.settings import Settings
+
+Ended = tuple[Assignment, SearchResult]
+
+
+async def assign_each(
+    request: schema.CompletionRequest, runtime: Runtime, request_id: str, search_id: str
+) -> list[Assignment]:
+    """Understands a request: one assignment for each of its prompts.
+
+    Raises:
+        NotReady, UnknownModel, InvalidRequest: As ``assignments.assign``.
+    """
+    most, answers = runtime.settings.max_choices, len(request.prompts) * (request.n or 1)
+    if answers > most:
+        raise InvalidRequest(f"{answers} answers are asked for; this server allows at most {most}.", "prompt")
+    return [
+        await assign(request, _reader(request, prompt), runtime, f"cmpl-{request_id}", f"{search_id}-{place}")
+        for place, prompt in enumerate(request.prompts)
+    ]
+
+
+def _reader(request: schema.CompletionRequest, given: str | list[int]) -> ReadPrompt:
+    async def read(_: Plan, backend: Backend) -> Prompt:
+        if isinstance(given, str):
+            special = request.add_special_tokens is not False
+            token_ids = await asyncio.to_thread(backend.tokenizer.encode, given, special=special)
+            text = given
+        else:
+            token_ids, text = (
+                given,
+                await asyncio.to_thread(backend.tokenizer.decode, known_ids(given, "prompt", backend)),
+            )
+        if not token_ids:
+            raise InvalidRequest("The prompt is empty.", "prompt")
+        return Prompt(tuple(token_ids), text=text)
+
+    return read
+
+
+def completion(request: schema.CompletionRequest, ended: Sequence[Ended], settings: Settings) -> reply.TextCompletion:
+    """The whole reply to a request that is not streamed."""
+    first, _ = ended[0]
+    return reply.TextCompletion(
+        id=first.id,
+        created=int(time.time()),
+        model=first.model,
+        choices=[
+            _choice(request, assignment, place * (request.n or 1) + index, winner)
+            for place, (assignment, result) in enumerate(ended)
+            for index, winner in enumerate(result.winners)
+        ],
+        usage=total_usage(ended),
+        system_fingerprint=fingerprint(settings),
+        searches=[summary(*each) for each in ended],
+    )
+
+
+def _choice(
+    request: schema.CompletionRequest, assignment: Assignment, index: int, winner: Candidate
+) -> reply.TextChoice:
+    before = assignment.task.prompt.text if request.echo else ""
+    return reply.TextChoice(
+        index=index,
+        text=before + answer_text(winner),
+        logprobs=text_logprobs(assignment, winner.path) if request.logprobs is not None else None,
+        finish_reason=finish_reason(winner),
+    )
+
+
+def text_logprobs(assignment: Assignment, path: Path) -> reply.TextLogprobs:
+    """Log-probabilities of a whole path, in the older shape."""
+    tokens = [
+        token
+        for step in path.steps
+        for token in step_logprobs(step, assignment.backend.tokenizer, assignment.task.top_logprobs).content
+    ]
+    return older_shape(tokens, 0)
+
+
+def older_shape(tokens: Sequence[reply.TokenLogprob], start: int) -> reply.TextLogprobs:
+    """Token log-probabilities as plain completions give them.
+
+    Args:
+        tokens: As chats give them.
+        start: Characters of text before the first token.
+    """
+    offsets, at = [], start
+    for token in tokens:
+        offsets.append(at)
+        at += len(token.token)
+    return reply.TextLogprobs(
+        tokens=[token.token for token in tokens],
+        token_logprobs=[token.logprob for token in tokens],
+        # The chosen token stands among them whatever its rank, as OpenAI gives it.
+        top_logprobs=[
+            {other.token: other.logprob for other in token.top_logprobs} | {token.token: token.logprob}
+            for token in tokens
+        ],
+        text_offset=offsets,
+    )

@@ -1,0 +1,35 @@
+"""From a request's ``response_format`` to what the engine is held to, and which strategies can be."""
+
+from __future__ import annotations
+
+import json
+
+from mcts.errors import InvalidRequest
+from mcts.ports import JsonForm
+from server.backend import Backend
+from server.plans import Plan
+from server.schemas.response_format import JsonObjectFormat, JsonSchemaFormat, ResponseFormat
+
+WHOLE = ("direct", "cot", "majority", "best_of_n", "weighted_best_of_n")
+"""Strategies each of whose calls writes a whole answer: a form begins with an answer's first token."""
+
+
+def form_of(asked: ResponseFormat | None, plan: Plan, backend: Backend) -> JsonForm | None:
+    """The form that an answer must have; None for any text.
+
+    Raises:
+        InvalidRequest: The strategy writes answers in pieces, or the engine cannot be held to a form.
+    """
+    if not isinstance(asked, JsonObjectFormat | JsonSchemaFormat):
+        return None
+    if plan.strategy not in WHOLE:
+        raise InvalidRequest(
+            f"response_format {asked.type} needs answers that are written in one piece, and {plan.strategy} "
+            f"writes them step by step. It works with {', '.join(WHOLE)}.",
+            "response_format",
+        )
+    if not backend.constrains:
+        raise InvalidRequest("The engine of this server cannot be held to a form.", "response_format")
+    if isinstance(asked, JsonObjectFormat) or asked.json_schema.schema_ is None:
+        return JsonForm()
+    return JsonForm(json.dumps(asked.json_schema.schema_, ensure_ascii=False))
