@@ -15,8 +15,8 @@ from engine.pooling import TagEngine
 from engine.served import ServedModel
 from engine.settings import GPU_MEMORY_GENERATION, GPU_MEMORY_REWARD, EngineSettings
 from engine.vllm_engine import VllmEngine
-from engine.vllm_errors import all_of
 from engine.vllm_process import usable_cores
+from mcts.together import together
 
 Phase = Literal["loading", "warming up", "ready"]
 
@@ -62,7 +62,7 @@ class EnginePair:
                 for part in parts:
                     await part
             else:
-                await all_of(parts)
+                await together(parts)
         except BaseException:
             for part in parts:
                 part.close()
@@ -71,7 +71,7 @@ class EnginePair:
 
     async def close(self) -> None:
         """Ends both. Closing twice does nothing."""
-        await all_of(engine.close() for engine in (self.generation, self.reward) if engine is not None)
+        await together(engine.close() for engine in (self.generation, self.reward) if engine is not None)
 
 
 def make_engines(

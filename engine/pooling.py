@@ -19,9 +19,10 @@ from engine.model_folder import check_one_label
 from engine.served import ServedModel
 from engine.settings import EngineSettings
 from engine.tokenizer import HFTokenizer
-from engine.vllm_errors import all_of, engine_errors
+from engine.vllm_errors import engine_errors
 from mcts.errors import RewardCallFailed, StartupError
 from mcts.ports import FloatArray
+from mcts.together import together
 
 WARM_UP_TEXT = "1 + 1 = 2"
 
@@ -64,7 +65,7 @@ class PoolingEngine(ServedModel):
         for prompt in prompts:
             if len(prompt) >= limit:
                 raise RewardCallFailed(f"The reward model reads fewer than {limit} tokens; a path has {len(prompt)}.")
-        return await all_of(self._pool(prompt) for prompt in prompts)
+        return await together(self._pool(prompt) for prompt in prompts)
 
     async def _pool(self, prompt: Sequence[int]) -> FloatArray:
         async with engine_errors(self.process):

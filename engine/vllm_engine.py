@@ -12,9 +12,10 @@ from engine.served import ServedModel
 from engine.settings import EngineSettings
 from engine.tokenizer import HFTokenizer
 from engine.transcript import Transcript
-from engine.vllm_errors import all_of, engine_errors
+from engine.vllm_errors import engine_errors
 from mcts.errors import PromptTooLong
 from mcts.ports import Continuation, SampleRequest
+from mcts.together import together
 
 WARM_UP_TOKENS = 8
 
@@ -50,7 +51,7 @@ class VllmEngine(ServedModel):
         self._check_length(request)
         if request.n == 1 or not is_greedy(request):
             return await self._draw(request, request.n)
-        draws = await all_of(self._draw(request, 1) for _ in range(request.n))  # vLLM refuses n > 1 without chance
+        draws = await together(self._draw(request, 1) for _ in range(request.n))  # vLLM refuses n > 1 without chance
         return [draw[0] for draw in draws]
 
     async def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mcts.errors import EngineCallFailed, EngineDead, EspalierError, InvalidRequest, RewardCallFailed, RewardDead
 
 if TYPE_CHECKING:
     from engine.vllm_process import VllmProcess
-
-T = TypeVar("T")
 
 LONGEST_REASON = 200
 """Characters of a foreign message that are passed on."""
@@ -51,13 +48,3 @@ def _translated(error: Exception, process: VllmProcess) -> EspalierError:
         return InvalidRequest(reason, getattr(error, "parameter", None))
     message = f"A call to the {name} failed: {reason}"
     return RewardCallFailed(message) if scores else EngineCallFailed(message)
-
-
-async def all_of(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """Runs all calls at once and gives their results in order. The first error cancels the rest and is raised bare."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
-    return [task.result() for task in tasks]

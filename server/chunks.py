@@ -55,9 +55,13 @@ class Chunks(ABC):
     def finish(self, index: int, reason: FinishReason, summary: SearchSummary | None) -> bytes:
         """Ends a choice; the last one of a search carries its summary."""
 
-    @abstractmethod
     def usage(self, usage: Usage) -> bytes:
         """The usage, in a chunk without choices."""
+        return self._chunk([], usage=usage.model_dump())
+
+    @abstractmethod
+    def _chunk(self, choices: list[Any], **more: dict[str, Any] | None) -> bytes:
+        """One chunk, ready for the wire, without what is None."""
 
 
 class ChatChunks(Chunks):
@@ -83,10 +87,6 @@ class ChatChunks(Chunks):
         """Ends a choice."""
         choice = ChunkChoice(index=index, delta=Delta(), finish_reason=reason)
         return self._chunk([choice], search=summary.model_dump() if summary else None)
-
-    def usage(self, usage: Usage) -> bytes:
-        """The usage."""
-        return self._chunk([], usage=usage.model_dump())
 
     def _chunk(self, choices: list[ChunkChoice], **more: dict[str, Any] | None) -> bytes:
         chunk = ChatCompletionChunk(**self._shared, choices=choices).model_dump(exclude_none=True)
@@ -123,10 +123,6 @@ class TextChunks(Chunks):
         """Ends a choice."""
         choice = TextChoice(index=index, text="", finish_reason=reason)
         return self._chunk([choice], search=summary.model_dump() if summary else None)
-
-    def usage(self, usage: Usage) -> bytes:
-        """The usage."""
-        return self._chunk([], usage=usage.model_dump())
 
     def _chunk(self, choices: list[TextChoice], **more: dict[str, Any] | None) -> bytes:
         chunk = TextCompletionChunk(**self._shared, choices=choices).model_dump(exclude_none=True)

@@ -7,20 +7,17 @@ import time
 from collections.abc import Sequence
 
 from mcts.errors import InvalidRequest
-from mcts.ports import Path, Prompt
-from mcts.result import Candidate, SearchResult
+from mcts.ports import Prompt
+from mcts.result import Candidate
 from server.assignments import Assignment, ReadPrompt, assign, known_ids
 from server.backend import Backend
-from server.logprobs import step_logprobs
 from server.plans import Plan
-from server.replies import fingerprint, finish_reason, summary, total_usage
+from server.replies import Ended, fingerprint, finish_reason, path_logprobs, summary, total_usage
 from server.runtime import Runtime
 from server.schemas import completion as schema
 from server.schemas import reply
 from server.searches import answer_text
 from server.settings import Settings
-
-Ended = tuple[Assignment, SearchResult]
 
 
 async def assign_each(
@@ -47,10 +44,8 @@ def _reader(request: schema.CompletionRequest, given: str | list[int]) -> ReadPr
             token_ids = await asyncio.to_thread(backend.tokenizer.encode, given, special=special)
             text = given
         else:
-            token_ids, text = (
-                given,
-                await asyncio.to_thread(backend.tokenizer.decode, known_ids(given, "prompt", backend)),
-            )
+            token_ids = known_ids(given, "prompt", backend)
+            text = await asyncio.to_thread(backend.tokenizer.decode, token_ids)
         if not token_ids:
             raise InvalidRequest("The prompt is empty.", "prompt")
         return Prompt(tuple(token_ids), text=text)
@@ -80,22 +75,13 @@ def _choice(
     request: schema.CompletionRequest, assignment: Assignment, index: int, winner: Candidate
 ) -> reply.TextChoice:
     before = assignment.task.prompt.text if request.echo else ""
+    weighed = request.logprobs is not None
     return reply.TextChoice(
         index=index,
         text=before + answer_text(winner),
-        logprobs=text_logprobs(assignment, winner.path) if request.logprobs is not None else None,
+        logprobs=older_shape(path_logprobs(assignment, winner.path).content, 0) if weighed else None,
         finish_reason=finish_reason(winner),
     )
-
-
-def text_logprobs(assignment: Assignment, path: Path) -> reply.TextLogprobs:
-    """Log-probabilities of a whole path, in the older shape."""
-    tokens = [
-        token
-        for step in path.steps
-        for token in step_logprobs(step, assignment.backend.tokenizer, assignment.task.top_logprobs).content
-    ]
-    return older_shape(tokens, 0)
 
 
 def older_shape(tokens: Sequence[reply.TokenLogprob], start: int) -> reply.TextLogprobs:

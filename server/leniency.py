@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.middleware import with_header
 from server.schemas.common import passed_over
 
 HEADER = "X-Espalier-Ignored"
@@ -29,15 +29,9 @@ class Leniency:
             await self._app(scope, receive, send)
             return
         names: list[str] = []
-
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start" and names:
-                MutableHeaders(scope=message)[HEADER] = header_value(names)
-            await send(message)
-
         token = passed_over.set(names)
         try:
-            await self._app(scope, receive, named)
+            await self._app(scope, receive, with_header(send, HEADER, lambda: header_value(names)))
         finally:
             passed_over.reset(token)
 

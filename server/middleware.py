@@ -10,7 +10,7 @@ import hmac
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -24,6 +24,23 @@ OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 """Served without a key. Everything else is protected, paths that do not exist included."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def with_header(send: Send, name: str, value: Callable[[], str]) -> Send:
+    """A ``send`` that gives the reply one more header.
+
+    Args:
+        send: Sends the reply.
+        name: Of the header.
+        value: Asked when the reply begins; an empty one adds nothing.
+    """
+
+    async def named(message: Message) -> None:
+        if message["type"] == "http.response.start" and (told := value()):
+            MutableHeaders(scope=message)[name] = told
+        await send(message)
+
+    return named
 
 
 class RequestMetrics:
@@ -69,13 +86,7 @@ class RequestId:
         given = Headers(scope=scope).get("x-request-id", "")
         name = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = name
-
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = name
-            await send(message)
-
-        await self._app(scope, receive, named)
+        await self._app(scope, receive, with_header(send, "X-Request-Id", lambda: name))
 
 
 class Keys:

@@ -16,6 +16,9 @@ from server.settings import Settings
 from server.thoughts import Split, ThoughtSplitter, split, splits_thoughts, splitter_for
 from server.version import version
 
+Ended = tuple[Assignment, SearchResult]
+"""A request's search, and what came of it."""
+
 
 def completion(
     assignment: Assignment, result: SearchResult, settings: Settings, *, logprobs: bool
@@ -76,7 +79,7 @@ def usage(assignment: Assignment, result: SearchResult) -> reply.Usage:
     )
 
 
-def total_usage(ended: Sequence[tuple[Assignment, SearchResult]]) -> reply.Usage:
+def total_usage(ended: Sequence[Ended]) -> reply.Usage:
     """Tokens of a request whose prompts had a search each."""
     each = [usage(*pair) for pair in ended]
     return reply.Usage(

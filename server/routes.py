@@ -13,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 
 from mcts.errors import NotReady
 from mcts.result import SearchResult
+from mcts.together import together
 from server.assignments import Assignment, assign, find_preset
 from server.chats import chat_prompt
 from server.chunks import ChatChunks, TextChunks
@@ -20,7 +21,7 @@ from server.completions import assign_each
 from server.completions import completion as text_completion
 from server.counted import JoinedRegistries
 from server.errors import error_body, headers_of
-from server.interruption import ClientGone, all_of, disconnected, interrupted_by
+from server.interruption import ClientGone, disconnected, interrupted_by
 from server.listing import model_card, model_list
 from server.replies import completion
 from server.responses import CHAT, ERRORS, TEXT
@@ -77,7 +78,7 @@ async def create_completion(body: CompletionRequest, request: Request) -> Respon
         return SearchStream(assignments, runtime, shape)
 
     async def answered() -> TextCompletion:
-        results = await all_of(_searched(assignment, runtime) for assignment in assignments)
+        results = await together(_searched(assignment, runtime) for assignment in assignments)
         return text_completion(body, list(zip(assignments, results, strict=True)), runtime.settings)
 
     return await _unless_gone(answered(), request)

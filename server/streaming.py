@@ -21,12 +21,11 @@ from mcts.events import AnswerText, Event
 from mcts.result import Candidate, SearchResult
 from server.assignments import Assignment
 from server.chunks import DONE, KEEP_ALIVE, Chunks, data
-from server.completions import Ended
 from server.errors import error_body, error_response
 from server.interruption import ClientGone, disconnected, interrupted_by
 from server.logprobs import step_logprobs, tokens_from
 from server.progress import ProgressLines, event_fields
-from server.replies import fingerprint, finish_reason, summary, total_usage
+from server.replies import Ended, fingerprint, finish_reason, summary, total_usage
 from server.runtime import Runtime
 from server.schemas.reply import Logprobs
 from server.searches import answer_text, run_search

@@ -18,7 +18,7 @@ OTHER = "<user>What is 2 + 2?<assistant>"
 
 async def complete(service: Service, prompt: Any = RAW, **fields: Any) -> dict[str, Any]:
     """Posts prompts that must be continued."""
-    reply = await service.client.post(PATH, json={"prompt": prompt, "max_tokens": 64, **fields})
+    reply = await service.client.post(PATH, json={"prompt": prompt, "max_tokens": 128, **fields})
     assert reply.status_code == 200, reply.text
     return dict(reply.json())
 
@@ -75,7 +75,7 @@ async def test_echo_puts_the_prompt_before_every_answer(service: Service) -> Non
 
 async def streamed(service: Service, prompt: Any = RAW, **fields: Any) -> list[Any]:
     """Posts prompts whose answers come as a stream; the events."""
-    reply = await service.client.post(PATH, json={"prompt": prompt, "max_tokens": 64, "stream": True, **fields})
+    reply = await service.client.post(PATH, json={"prompt": prompt, "max_tokens": 128, "stream": True, **fields})
     assert reply.status_code == 200, reply.text
     return events_of(reply.text)
 
@@ -176,10 +176,10 @@ async def test_the_official_client_reads_it() -> None:
 
 
 async def _whole_and_streamed(client: AsyncOpenAI) -> None:
-    whole = await client.completions.create(model="", prompt=RAW, max_tokens=64, seed=1, logprobs=1)
+    whole = await client.completions.create(model="", prompt=RAW, max_tokens=128, seed=1, logprobs=1)
     assert whole.choices[0].text
     assert whole.usage
     assert whole.choices[0].logprobs
-    stream = await client.completions.create(model="", prompt=RAW, max_tokens=64, seed=1, stream=True)
+    stream = await client.completions.create(model="", prompt=RAW, max_tokens=128, seed=1, stream=True)
     text = "".join([piece.choices[0].text async for piece in stream if piece.choices])
     assert text == whole.choices[0].text
