@@ -134,6 +134,8 @@ class Continuation:
         finish: Why it ended; None only in a piece of a stream that goes on.
         stop: Which stop string or stop token id ended it, when ``finish`` is STOP.
         cached_tokens: How many tokens of the prefix came from the engine's cache.
+        trims: How many characters before this text belong to the stop text that ended it, and so to no answer. Engines
+            always give 0: they do not see the text before.
     """
 
     token_ids: tuple[int, ...]
@@ -145,6 +147,7 @@ class Continuation:
     finish: Finish | None
     stop: str | int | None = None
     cached_tokens: int = 0
+    trims: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +166,7 @@ class Step:
     finish: Finish | None
     stop: str | int | None = None
     forced: bool = False
+    trims: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +175,7 @@ class Path:
 
     Args:
         prompt: What the steps answer.
-        steps: The steps in order.
+        steps: The steps in order, their texts as the client sees them: none has anything to trim.
         scored_from: Index of the first step that this evaluation is about: the rollout's first. Confidence averages
             over ``steps[scored_from:]``; process reward models read the whole path.
         finished: Whether the text is a finished answer rather than a beginning.

@@ -30,6 +30,7 @@ from mcts.grown import Grown, Numbered
 from mcts.ports import Path, PathScore, Step
 from mcts.result import Candidate, SearchResult, Tally, Task
 from mcts.steps import ENDED, spliced
+from mcts.stops import certain
 from mcts.strategy import Ports
 from mcts.tree import Node, step_key
 from mcts.votes import Leader, VoteRule, elect
@@ -71,6 +72,7 @@ class Search:
         self._leader = Leader()
         self._tree_steps: list[tuple[Step, ...]] = []
         self._committed: tuple[Step, ...] = ()
+        self._told = 0  # characters of what was committed
         self._unscored: list[Path] = []  # finished paths whose scores are still to come
 
     @property
@@ -204,7 +206,7 @@ class Search:
         """Decides that the answer begins with the path to a node, and tells the text that this adds.
 
         From now on only candidates that begin so take part in the vote. A finished one must exist already, and the
-        node be a child of the one committed before, or of the root.
+        node be a child of the one committed before, or of the root. An end that might begin a stop text waits.
         """
         new = node.steps()[len(self._committed) :]
         self._committed = node.steps()
@@ -213,8 +215,9 @@ class Search:
             self._leader.add(candidate)
         seconds = self.meter.seconds
         self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds))
-        text = "".join(step.text for step in new)
+        text = certain(self._committed, () if node.ended else self.task.sampling.stop)[self._told :]
         if text:
+            self._told += len(text)
             self.emit(AnswerText(text, sum(len(step.token_ids) for step in new), seconds))
 
     def _standing(self, candidates: Sequence[Candidate]) -> list[Candidate]:

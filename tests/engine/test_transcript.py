@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engine.replies import Assembler, ending
 from engine.sampling import stop_strings
-from engine.transcript import Transcript, could_begin, find_stop
+from engine.transcript import Transcript, find_stop
+from mcts.stops import could_begin
 from mcts.errors import EngineCallFailed
 from mcts.ports import Finish, SampleRequest, Sampling
 
