@@ -250,6 +250,7 @@ class RewardModel(Protocol):
         """Scores each path, in order.
 
         Raises:
+            PathTooLong: A path is longer than the reward model reads.
             RewardCallFailed: This call failed.
             RewardDead: The reward engine is gone.
             StepMismatch: The model's scores do not match the steps.

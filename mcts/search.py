@@ -29,6 +29,7 @@ from mcts.events import (
 from mcts.grown import Grown, Numbered
 from mcts.ports import Path, PathScore, Step
 from mcts.result import Candidate, SearchResult, Tally, Task
+from mcts.scoring import scored
 from mcts.steps import ENDED, spliced
 from mcts.stops import certain
 from mcts.strategy import Ports
@@ -158,7 +159,7 @@ class Search:
             return []
         finished = [path for path in paths if path.finished]
         self._unscored += finished  # equal ones included: each is a vote
-        scores = dict(zip(distinct, await self.calls.score(list(distinct.values())), strict=True))
+        scores = dict(zip(distinct, await scored(self.calls, list(distinct.values())), strict=True))
         self._unscored = [path for path in self._unscored if path not in finished]
         seconds = self.meter.seconds
         for key, path in zip(keys, paths, strict=True):
