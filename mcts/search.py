@@ -33,7 +33,7 @@ from mcts.scoring import scored
 from mcts.steps import ENDED, spliced
 from mcts.stops import certain
 from mcts.strategy import Ports
-from mcts.tree import Node, step_key
+from mcts.tree import Node, begins_with
 from mcts.votes import Leader, VoteRule, elect
 
 Work = Callable[[], Awaitable[None]]
@@ -41,11 +41,6 @@ Work = Callable[[], Awaitable[None]]
 
 class _Stop(Exception):
     """Raised in one task of a search to end the others."""
-
-
-def _begins_with(steps: Sequence[Step], beginning: Sequence[Step]) -> bool:
-    pairs = zip(steps, beginning, strict=False)
-    return len(steps) >= len(beginning) and all(step_key(one) == step_key(other) for one, other in pairs)
 
 
 class Search:
@@ -184,7 +179,7 @@ class Search:
         candidate = Candidate(path, answer, reward, score.steps if score else (), number)
         self.candidates.append(candidate)
         self._tree_steps.append(steps)
-        if _begins_with(steps, self._committed):
+        if begins_with(steps, self._committed):
             self._leader.add(candidate)
         self.emit(AnswerFound(number, answer, path.text, reward, self.meter.seconds))
 
@@ -201,7 +196,7 @@ class Search:
         """Whether a finished candidate passes through a node."""
         begun = node.steps()
         pairs = zip(self.candidates, self._tree_steps, strict=True)
-        return any(candidate.path.finished and _begins_with(steps, begun) for candidate, steps in pairs)
+        return any(candidate.path.finished and begins_with(steps, begun) for candidate, steps in pairs)
 
     def commit(self, node: Node) -> None:
         """Decides that the answer begins with the path to a node, and tells the text that this adds.
@@ -224,7 +219,7 @@ class Search:
     def _standing(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates that begin with what was committed."""
         pairs = zip(candidates, self._tree_steps, strict=True)
-        return [candidate for candidate, steps in pairs if _begins_with(steps, self._committed)]
+        return [candidate for candidate, steps in pairs if begins_with(steps, self._committed)]
 
     def simulation_done(self) -> None:
         """Counts a completed simulation or sample."""
