@@ -19,6 +19,14 @@ from mcts.together import together
 
 WARM_UP_TOKENS = 8
 
+DEFAULTS = {
+    "enable_prefix_caching": True,
+    # Where any white space is allowed between the parts of JSON, a model that knows no JSON writes nothing else until
+    # its limit. Of the two backends that can forbid it, guidance compiles more schemas.
+    "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
+}
+"""Arguments of a generating engine, which the operator's own win over."""
+
 
 class VllmEngine(ServedModel):
     """Implements ``ports.Engine``. Cancelling a call aborts it in the engine.
@@ -32,7 +40,7 @@ class VllmEngine(ServedModel):
     """
 
     def __init__(self, settings: EngineSettings, tokenizer: HFTokenizer | None = None) -> None:
-        super().__init__(settings, "generate", lambda: {"enable_prefix_caching": True}, tokenizer)
+        super().__init__(settings, "generate", lambda: dict(DEFAULTS), tokenizer)
 
     async def warm_up(self) -> None:
         """Runs one small batch, so that the first request does not pay for kernels that are made on first use."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -284,6 +285,15 @@ async def test_an_answer_can_be_held_to_a_schema(engine: VllmEngine) -> None:
     texts.append("".join([piece.text async for piece in engine.stream(request)]))
     assert all(json.loads(text) in ({"a": 1}, {"a": 2}) for text in texts)
     assert {reply.finish for reply in replies} == {Finish.EOS}
+
+
+async def test_no_blanks_are_written_between_the_parts_of_json(engine: VllmEngine) -> None:
+    """A model that knows no JSON would write them to its limit: numbers are drawn instead, and the answer ends."""
+    properties = {name: {"type": "integer", "minimum": 0, "maximum": 9} for name in "ab"}
+    schema = {"type": "object", "properties": properties, "required": ["a", "b"], "additionalProperties": False}
+    form = Sampling(temperature=1.0, form=JsonForm(json.dumps(schema)))
+    replies = await engine.sample(ask(engine, n=8, max_tokens=64, sampling=form))
+    assert all(re.fullmatch(r'\{"a":\d,"b":\d\}', reply.text) for reply in replies)
 
 
 async def test_a_schema_that_cannot_be_compiled_is_the_clients_fault(engine: VllmEngine) -> None:
