@@ -19,6 +19,7 @@ from mcts.ports import Continuation, Engine, SampleRequest, Sampling
 from mcts.result import Task
 from mcts.reward_ports import AnyReward
 from mcts.seeds import derive_seed
+from mcts.spent import Spent
 from mcts.steps import joined
 
 
@@ -201,6 +202,7 @@ class Calls:
             EngineCallFailed: The call failed, or its reply cannot be used.
             EngineDead: The engine is gone.
         """
+        request = replace(request, spent=Spent())  # of this try alone
         with self._engine_call(request) as received:
             received.extend(await self.engine.sample(request))
             if len(received) != request.n:
@@ -255,7 +257,7 @@ class Calls:
             failed = type(error).__name__
             raise
         finally:
-            tokens = sum(len(piece.token_ids) for piece in received)
+            tokens = sum(len(piece.token_ids) for piece in received) or request.spent.tokens
             cached = sum(piece.cached_tokens for piece in received)
             self.meter.settle(request.n, request.max_tokens, tokens, cached)
             now = self.clock()

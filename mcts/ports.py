@@ -15,6 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mcts.spent import Spent
+
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 
@@ -106,6 +108,7 @@ class SampleRequest:
         top_logprobs: How many of the likeliest alternatives to report per token, 0 to 20. 0 means that none are
             reported; the chosen token's own log-probability always is.
         search_id: Groups the calls of one search, for affinity and for tracing. Has no effect on the text.
+        spent: Where ``Engine.sample`` tells what it had generated when it is cancelled.
     """
 
     prefix: tuple[int, ...]
@@ -116,6 +119,7 @@ class SampleRequest:
     seed: int | None = None
     top_logprobs: int = 0
     search_id: str = ""
+    spent: Spent = field(default_factory=Spent, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,7 +221,7 @@ class Engine(Protocol):
     """Where text comes from."""
 
     async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
-        """Draws ``request.n`` continuations, in the order of their seeds. Cancelling the task aborts them.
+        """Draws ``request.n`` continuations, in the order of their seeds. Cancelled, it aborts and tells ``spent``.
 
         Raises:
             EngineCallFailed: This call failed.

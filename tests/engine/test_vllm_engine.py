@@ -249,6 +249,26 @@ async def test_cancelling_aborts_in_the_engine(engine: VllmEngine) -> None:
     assert len(reply.token_ids) == 24
 
 
+@pytest.mark.parametrize("n", [1, 3])
+async def test_a_cancelled_call_tells_how_far_it_was(engine: VllmEngine, n: int) -> None:
+    """As many tokens as a stream of the same seed has been seen to be ahead of, and fewer than it wanted."""
+    sampling = Sampling(ignore_eos=True)
+    request = ask(engine, n=n, max_tokens=400, sampling=sampling)
+    stream = engine.stream(ask(engine, max_tokens=400, sampling=sampling))
+    task = asyncio.create_task(engine.sample(request))
+    while engine.process.busy < n:
+        await asyncio.sleep(0)
+    seen = 0
+    while seen < 20:
+        seen += len((await anext(stream)).token_ids)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await stream.aclose()  # type: ignore[attr-defined]
+    assert 10 * n < request.spent.tokens < 400 * n
+    assert engine.process.busy == 0
+
+
 async def test_closing_a_stream_aborts(engine: VllmEngine) -> None:
     """A reader that stops in the middle leaves nothing running."""
     stream = engine.stream(ask(engine, max_tokens=400, sampling=Sampling(ignore_eos=True)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.virtual_time import run_virtually
-from mcts.budget import Budget, Meter
+from mcts.budget import Budget, Meter, StopReason
 from mcts.errors import EngineCallFailed, EngineDead, PathTooLong, RewardCallFailed, StepMismatch
 from mcts.events import EngineCalled, PathScored, RewardCalled
 from mcts.grants import Grant
@@ -215,3 +215,29 @@ def test_a_path_too_long_is_not_asked_about_again():
     where.reward.score = refusing
     (score,) = _searching(where, lambda search: search.score([search.path(())]))
     assert (score.value, score.critique, asked) == (0.0, TOO_LONG, [1])
+
+
+def test_what_cancelled_calls_had_generated_is_counted():
+    """Two samples are done (2 x 2 tokens and their ends), two calls are cut by the deadline, 7 tokens into each."""
+    where = garden()
+    sample = where.engine.sample
+
+    async def slow(request):
+        if len(where.engine.requests) < 2:
+            return await sample(request)
+        where.engine.requests.append(request)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            request.spent.tokens = 7
+            raise
+
+    where.engine.sample = slow
+    spec = STRATEGIES["best_of_n"]
+    options = replace(spec.defaults, samples=4)
+    result = search(spec.run, where, options, budget=Budget(seconds=5))
+    done = sum(len(candidate.path.token_ids) for candidate in result.candidates)
+    assert len(result.candidates) == 2
+    assert result.stop_reason is StopReason.DEADLINE
+    assert result.generated_tokens == done + 14
+    assert sorted(event.generated_tokens for event in where.seen(EngineCalled))[-2:] == [7, 7]
