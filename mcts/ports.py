@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mcts.sampling import JsonForm as JsonForm  # noqa: PLC0414 - part of the engine's port
+from mcts.sampling import Sampling as Sampling  # noqa: PLC0414 - part of the engine's port
 from mcts.spent import Spent
 
 FloatArray = NDArray[np.float32]
@@ -35,10 +37,11 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat. ``fields`` are further ones that chat templates know, such as ``tool_calls``."""
 
     role: str
     content: str
+    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +58,6 @@ class Prompt:
     messages: tuple[Message, ...] = ()
     text: str = ""
     prefill: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class JsonForm:
-    """JSON, which constrained decoding makes of an answer. ``schema`` is JSON Schema as text; empty is any object."""
-
-    schema: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn. The defaults draw from the model's own distribution.
-
-    ``temperature`` ≥ 0 (0 is greedy), ``top_p`` in (0, 1], ``top_k`` ≥ 0 (0 is off), ``min_p`` in [0, 1], penalties in
-    [-2, 2], ``repetition_penalty`` > 0 (1 is off). ``stop`` strings are cut from the text, as OpenAI does, unless
-    ``include_stop``. ``logit_bias`` maps token ids to biases in [-100, 100]. ``form`` constrains a whole answer from
-    its first token on, so that only calls that write whole answers may carry it.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    repetition_penalty: float = 1.0
-    stop: tuple[str, ...] = ()
-    stop_token_ids: tuple[int, ...] = ()
-    include_stop: bool = False
-    ignore_eos: bool = False
-    min_tokens: int = 0
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    bad_words: tuple[str, ...] = ()
-    allowed_token_ids: tuple[int, ...] = ()
-    skip_special_tokens: bool = True
-    form: JsonForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +243,24 @@ class Tokenizer(Protocol):
         """The text of token ids, special tokens included."""
         ...
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the model's template has a place for tools, for calls of them and for what they gave."""
+        ...
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        continue_final: bool = False,
+        closed: bool = False,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> list[int]:
         """Token ids of a chat under the model's template.
 
         Ends with the start of the assistant's turn; with ``continue_final`` the last message (which must be the
         assistant's) is left open instead, to be continued; with ``closed`` the chat ends with its last message.
+        ``tools`` are functions in OpenAI's shape, for templates that know tools.
         """
         ...
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mcts.errors import EspalierError, NotReady
 from mcts.events import Observer, Observers
+from mcts.ports import AnswerReader
 from mcts.result import Candidate, SearchResult
 from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
@@ -16,6 +17,9 @@ from server.assignments import Assignment
 from server.interruption import interrupted_by
 from server.rendering import ThreadedRenderer
 from server.runtime import Runtime
+from server.settings import Settings
+from server.thoughts import spoken
+from server.tooling import CallAnswers
 
 _log = logging.getLogger("espalier.search")
 
@@ -33,7 +37,7 @@ async def run_search(assignment: Assignment, runtime: Runtime, *observers: Obser
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
     ports = Ports(
         engine=backend.engine,
-        answers=JsonAnswers() if assignment.task.sampling.form else backend.answers.for_search(),
+        answers=_reader(assignment, runtime.settings),
         reward=backend.rewards[plan.reward] if plan.reward else None,
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,
@@ -54,6 +58,14 @@ async def run_search(assignment: Assignment, runtime: Runtime, *observers: Obser
     metrics.finished(plan.strategy, result, answer_tokens(result))
     _log_end(assignment, result.stop_reason.value, result)
     return result
+
+
+def _reader(assignment: Assignment, settings: Settings) -> AnswerReader:
+    """What reads the search's answers: calls of tools, JSON, or final answers in a text."""
+    answers, tools = assignment.backend.answers.for_search(), assignment.tooling
+    if tools:
+        return CallAnswers(tools, answers, lambda text: spoken(text, assignment, settings))
+    return JsonAnswers() if assignment.task.sampling.form else answers
 
 
 def answer_tokens(result: SearchResult) -> int:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from server.bundled import BUNDLED_MODEL, BUNDLED_REWARD_MODEL, bundled
 from server.setting_kinds import Names, Pairs, Secrets
 from server.setting_kinds import setting as _field
+from server.tool_parsers import ToolFormat
 
 SERVER, ACCESS, MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
     "server",
@@ -96,7 +97,6 @@ class Settings(BaseModel):
         f"Default: {BUNDLED_REWARD_MODEL} with the bundled model, else none.",
         "PATH",
     )
-
     reward_convention: str = _field(
         MODEL,
         "",
@@ -144,6 +144,9 @@ class Settings(BaseModel):
         "auto",
         "Where chats show a thought that the model writes as <think>...</think> or <Thought>...</Thought>: in the "
         "reasoning fields (auto), or in the content as it came.",
+    )
+    tool_call_parser: ToolFormat = _field(
+        MODEL, "hermes", "How the model writes calls of tools: hermes (Qwen's too), llama3_json or mistral."
     )
     judge_votes: int = _field(
         MODEL, 1, "Verdicts per answer of the reward judge. Higher is steadier and dearer.", "N", ge=1, le=16

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from server.schemas.common import Request, Text
-
-MOST_SCHEMA_CHARACTERS = 65_536
-DEEPEST_SCHEMA = 64
-"""vLLM's own bound on nesting."""
+from server.schemas.json_schemas import JsonSchema
 
 
 class TextFormat(Request):
@@ -33,17 +27,10 @@ class NamedSchema(Request):
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$", description="No effect.")]
     description: Text | None = Field(None, description="No effect.")
-    schema_: dict[str, Any] | None = Field(
+    schema_: JsonSchema | None = Field(
         None, alias="schema", description="JSON Schema of the answer; left out, any JSON object."
     )
     strict: bool | None = Field(None, description="No effect: the schema is always kept to.")
-
-    @field_validator("schema_")
-    @classmethod
-    def _is_schema(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
-        if schema is not None:
-            _check(schema)
-        return schema
 
 
 class JsonSchemaFormat(Request):
@@ -54,25 +41,3 @@ class JsonSchemaFormat(Request):
 
 
 ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
-
-
-def _check(schema: dict[str, Any]) -> None:
-    if _depth(schema) > DEEPEST_SCHEMA:
-        raise ValueError(f"the schema is nested more than {DEEPEST_SCHEMA} deep")
-    if len(json.dumps(schema)) > MOST_SCHEMA_CHARACTERS:
-        raise ValueError(f"the schema is longer than {MOST_SCHEMA_CHARACTERS} characters")
-    try:
-        validator_for(schema).check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(f"not a JSON Schema: {error.message[:200]}") from None
-
-
-def _depth(value: Any) -> int:
-    """How many objects and lists stand inside each other; counted without recursion, which deep input would exhaust."""
-    deepest, waiting = 0, [(value, 1)]
-    while waiting:
-        at, depth = waiting.pop()
-        inner = at.values() if isinstance(at, dict) else at if isinstance(at, list) else ()
-        deepest = max(deepest, depth)
-        waiting += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
-    return deepest
