@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from mcts.account import ATTEMPTS, Account
 from mcts.budget import Clock, Meter
-from mcts.checks import check_continuation, checked_scores
+from mcts.checks import check_continuation, check_whole, checked_scores
 from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed
 from mcts.events import EngineCalled, Observer, RewardCalled
 from mcts.grants import Grant, News, granted
@@ -223,8 +223,7 @@ class Calls:
                 raise EngineCallFailed(f"The engine gave {len(received)} continuations instead of {request.n}.")
             for continuation in received:
                 check_continuation(continuation, request)
-                if continuation.finish is None:
-                    raise EngineCallFailed("The engine gave a continuation that has not ended.")
+                check_whole(continuation)
             return tuple(received)
 
     async def _streamed(self, prefix: tuple[int, ...], purpose: str, attempt: int) -> AsyncGenerator[Continuation]:

@@ -13,7 +13,7 @@ from mcts.errors import InvalidRequest, PromptTooLong, UnknownModel
 from mcts.ports import Prompt, Sampling
 from mcts.result import Task
 from server.backend import Backend
-from server.forms import form_of
+from server.forms import check_form, form_of
 from server.options import own_sampling
 from server.plans import Plan, make_plan
 from server.presets import SEPARATOR, Preset
@@ -40,6 +40,11 @@ class Assignment:
         """Name of the search."""
         return self.task.search_id
 
+    @property
+    def cost(self) -> int:
+        """Tokens that the search may generate at most; decides its place among those that wait."""
+        return self.plan.most_tokens(self.task.max_tokens, self.task.n)
+
 
 async def assign(
     request: GenerationFields, read: ReadPrompt, runtime: Runtime, reply_id: str, search_id: str
@@ -65,6 +70,7 @@ async def assign(
     max_tokens = _max_tokens(request, len(prompt.token_ids), backend, settings)
     _check_size(request, plan, max_tokens, settings)
     own = own_sampling(plan.strategy, settings.default_temperature, backend.sampling)
+    await check_form(request.response_format, runtime.forms, backend)
     form = form_of(request.response_format, plan, backend)
     task = Task(
         prompt=prompt,

@@ -78,8 +78,10 @@ def _backend(pair: EnginePair, settings: Settings) -> Backend:
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
         constrains=True,
+        compiles=True,
         close=pair.close,
         healthy=lambda: pair.healthy,
+        revive=pair.revive,
     )
 
 
@@ -98,6 +100,7 @@ def writer_settings(settings: Settings) -> EngineSettings:
         enforce_eager=settings.enforce_eager,
         max_num_seqs=settings.max_num_seqs,
         threads=settings.threads,
+        hang_seconds=settings.engine_hang_seconds,
         extra=settings.engine_arg,
     )
 
@@ -111,6 +114,7 @@ def scorer_settings(settings: Settings, path: str) -> EngineSettings:
         tensor_parallel_size=settings.tensor_parallel_size,
         enforce_eager=settings.enforce_eager,
         threads=settings.threads,
+        hang_seconds=settings.engine_hang_seconds,
         extra=settings.reward_engine_arg,
     )
 

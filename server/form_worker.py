@@ -1,0 +1,96 @@
+"""A program of its own that tells whether a JSON Schema can be used. Run by ``server.form_checker``.
+
+It reads one JSON object a line from standard input, ``{"schema": …, "compile": true, "seconds": 0.5}``, and writes
+one a line: ``{"fault": ""}``, or what is wrong. The first line it writes is ``{"ready": true}``. It imports nothing of
+ours.
+
+A schema is a stranger's: its lists can take quadratic time to check, its patterns make the grammar's compiler run for
+minutes, run out of memory or crash. So the system ends this process when a question has taken ``seconds`` of processor
+time, and memory is limited.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+MEMORY_BYTES = 4 * 2**30
+"""Of address space: torch, which xgrammar imports, takes most of the first of them."""
+
+OPEN_FILES = 256
+LONGEST_FAULT = 200
+
+
+def limit_resources() -> None:
+    """Takes away what a check does not need, where the system can."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+
+
+def limit_time(seconds: float) -> None:
+    """The system ends this process once it has computed for so long from now on; 0 takes the limit away."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # nothing handles its signal, whose default is to end the process
+
+
+@functools.cache
+def compiler() -> Any:
+    """The compiler that the engine will use, over the 256 bytes in place of the model's tokens."""
+    import xgrammar
+
+    tokens = xgrammar.TokenizerInfo([bytes([byte]) for byte in range(256)], stop_token_ids=[0])
+    made = xgrammar.GrammarCompiler(tokens, max_threads=1, cache_enabled=False)
+    made.compile_json_schema("{}")
+    return made
+
+
+def fault_in(schema: str, *, compiled: bool) -> str:
+    """What is wrong with a schema; empty for nothing."""
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    read = json.loads(schema)
+    try:
+        validator_for(read).check_schema(read)
+        if compiled:
+            compiler().compile_json_schema(schema)
+    except SchemaError as error:
+        return f"not a JSON Schema: {error.message[:LONGEST_FAULT]}"
+    except Exception as error:  # noqa: BLE001 - whatever the compiler raises, this schema cannot be used
+        reason = str(error).rpartition("] ")[2].rpartition(": ")[2]
+        return f"it cannot be compiled: {' '.join(reason.split())[:LONGEST_FAULT] or type(error).__name__}"
+    return ""
+
+
+def main() -> None:
+    """Answers questions until standard input ends."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a package prints is no reply
+    os.environ.clear()
+    logging.disable(logging.CRITICAL)  # a text of a client's belongs in no log
+    limit_resources()
+    fault_in("{}", compiled=False)  # imports what is needed
+    print(json.dumps({"ready": True}), file=replies, flush=True)
+    for line in sys.stdin:
+        question = json.loads(line)
+        if question["compile"]:
+            compiler()
+        limit_time(question["seconds"])
+        fault = fault_in(question["schema"], compiled=question["compile"])
+        limit_time(0)
+        print(json.dumps({"fault": fault}), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()
