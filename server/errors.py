@@ -49,6 +49,7 @@ KINDS: dict[type[BaseException], Kind] = {
 INTERNAL = Kind(500, "server_error", "internal_error", retry=False)
 
 HTTP_CODES = {
+    400: "invalid_request",
     401: "invalid_api_key",
     404: "not_found",
     405: "method_not_allowed",
@@ -128,6 +129,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - starlette hands over what was registered
     path = str(request.scope["path"])[:MAX_QUOTE]  # never request.url: it is built from the Host header
     messages = {
+        400: "The body cannot be read: it is no JSON, or nested too deeply.",
         404: f"There is nothing at {path}.",
         405: f"{request.method[:16]} is not allowed at {path}.",
     }

@@ -76,24 +76,24 @@ class FormChecker:
             await worker.kill()
 
     async def _ask(self, schema: str, compiled: bool) -> str:
-        worker = self._worker or await self._start()
-        patience = START_SECONDS if compiled and not self._compiles else self._patience
         question = {"schema": schema, "compile": compiled, "seconds": self._seconds}
         try:
-            reply = await worker.reply_to(question, patience)
+            worker = self._worker or await self._start()
+            if compiled and not self._compiles:
+                await self._load(worker)
+            reply = await worker.reply_to(question, self._patience)
         except TooHard:
             reply = {"fault": TOO_COMPLEX}
             await self.close()
         except TimeoutError:  # says little about the schema: the machine may be busy
             await self.close()
             raise NotReady("The process that checks schemas does not answer.") from None
-        except asyncio.CancelledError:  # the client went away; a late reply would be taken for the next one's
+        except BaseException:  # such as a client that goes away: a late reply would be taken for the next one's
             await self.close()
             raise
         if reply is None:  # it ended by itself: out of memory, or crashed, by what it was asked
             await self.close()
             reply = {"fault": TOO_COMPLEX}
-        self._compiles |= compiled and self._worker is not None
         return str(reply.get("fault", ""))
 
     async def _start(self) -> VerifierProcess:
@@ -101,6 +101,11 @@ class FormChecker:
         if self._worker is None:
             raise NotReady("The process that checks schemas does not start.")
         return self._worker
+
+    async def _load(self, worker: VerifierProcess) -> None:
+        self._compiles = await worker.reply_to({"load": True}, START_SECONDS) == {"loaded": True}
+        if not self._compiles:
+            raise NotReady("The process that checks schemas cannot load the compiler.")
 
     def _remember(self, asked: tuple[str, bool], fault: str) -> None:
         self._faults[asked] = fault

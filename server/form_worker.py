@@ -1,16 +1,17 @@
 """A program of its own that tells whether a JSON Schema can be used. Run by ``server.form_checker``.
 
 It reads one JSON object a line from standard input, ``{"schema": …, "compile": true, "seconds": 0.5}``, and writes
-one a line: ``{"fault": ""}``, or what is wrong. The first line it writes is ``{"ready": true}``. It imports nothing of
-ours.
+one a line: ``{"fault": ""}``, or what is wrong. The first line it writes is ``{"ready": true}``. ``{"load": true}``
+loads the compiler first, which takes seconds. It imports nothing of ours.
 
-A schema is a stranger's: its lists can take quadratic time to check, its patterns make the grammar's compiler run for
-minutes, run out of memory or crash. So the system ends this process when a question has taken ``seconds`` of processor
+A schema is a stranger's: it can make the grammar's compiler run for long, run out of memory or crash, and what it does
+there it would do to the engine. So the system ends this process when a question has taken ``seconds`` of processor
 time, and memory is limited.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -23,6 +24,7 @@ MEMORY_BYTES = 4 * 2**30
 """Of address space: torch, which xgrammar imports, takes most of the first of them."""
 
 OPEN_FILES = 256
+CACHE_BYTES = 16 * 2**20  # with a cache, as in the engine: it is what some patterns break
 LONGEST_FAULT = 200
 
 
@@ -33,9 +35,16 @@ def limit_resources() -> None:
     except ImportError:  # not on Windows
         return
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+
+
+def forbid_files() -> None:
+    """From now on nothing is written. torch tries whether it can while it is imported."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def limit_time(seconds: float) -> None:
@@ -50,8 +59,9 @@ def compiler() -> Any:
     import xgrammar
 
     tokens = xgrammar.TokenizerInfo([bytes([byte]) for byte in range(256)], stop_token_ids=[0])
-    made = xgrammar.GrammarCompiler(tokens, max_threads=1, cache_enabled=False)
+    made = xgrammar.GrammarCompiler(tokens, max_threads=1, cache_limit_bytes=CACHE_BYTES)
     made.compile_json_schema("{}")
+    forbid_files()
     return made
 
 
@@ -84,8 +94,10 @@ def main() -> None:
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
         question = json.loads(line)
-        if question["compile"]:
+        if question.get("load"):
             compiler()
+            print(json.dumps({"loaded": True}), file=replies, flush=True)
+            continue
         limit_time(question["seconds"])
         fault = fault_in(question["schema"], compiled=question["compile"])
         limit_time(0)

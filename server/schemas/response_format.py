@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from server.schemas.common import Request, Text
+from server.schemas.common import Request, Text, depth_of
 
 MOST_SCHEMA_CHARACTERS = 65_536
 DEEPEST_SCHEMA = 64
@@ -56,18 +56,7 @@ ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Fie
 
 def _check(schema: dict[str, Any]) -> None:
     """What takes no time. Whether it is a schema at all is asked where that can be given up: ``form_checker``."""
-    if _depth(schema) > DEEPEST_SCHEMA:
+    if depth_of(schema) > DEEPEST_SCHEMA:
         raise ValueError(f"the schema is nested more than {DEEPEST_SCHEMA} deep")
     if len(json.dumps(schema)) > MOST_SCHEMA_CHARACTERS:
         raise ValueError(f"the schema is longer than {MOST_SCHEMA_CHARACTERS} characters")
-
-
-def _depth(value: Any) -> int:
-    """How many objects and lists stand inside each other; counted without recursion, which deep input would exhaust."""
-    deepest, waiting = 0, [(value, 1)]
-    while waiting:
-        at, depth = waiting.pop()
-        inner = at.values() if isinstance(at, dict) else at if isinstance(at, list) else ()
-        deepest = max(deepest, depth)
-        waiting += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
-    return deepest
