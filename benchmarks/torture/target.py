@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 300.0
+START_SECONDS = 900.0  # an engine loads in 10 s on an idle machine, and in minutes on a busy one
 READY = re.compile(r"ready on (http://\S+)")
 CHATS = "/v1/chat/completions"
 
