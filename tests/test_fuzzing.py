@@ -30,9 +30,9 @@ MARKS = [each for marks in FORMATS for each in (marks.begin, marks.end, marks.an
 
 PIECES = [
     "\\boxed{", "}", "{", "\\}", "\\{", "\\\\", "\\frac", "\\sqrt[", "^", "_", "$", "\\[", "\\]",
-    "<answer>", "</answer>", "####", "The answer is", "answer:", "答案是", '{"answer": ', '"answer"', ": ", "[", "]", '"',
-    "\n", "\n\n", " ", "1", "-2.5", "1,000", "3/4", "x", "²", "½", "\ufffd", "\u2028", "\x00", "\ud7ff", "🤔", "\u202e",
-    "e\u0301", "∞", *MARKS,
+    "<answer>", "</answer>", "####", "The answer is", "answer:", "答案是", '{"answer": ', '"answer"', ": ", "[", "]",
+    '"', "\n", "\n\n", " ", "1", "-2.5", "1,000", "3/4", "x", "²", "½", "\ufffd", "\u2028", "\x00", "\ud7ff",
+    "🤔", "\u202e", "e\u0301", "∞", *MARKS,
 ]  # fmt: skip
 
 hostile = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_size=60).map("".join)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import dataclasses
 import random
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -47,7 +48,8 @@ def main() -> int:
     if given.engine == "scripted":
         size = dataclasses.replace(size, long=32, tokens=16)  # the toy counts each token in Python
     names = [name for name in given.only if given.engine == "vllm" or name not in REAL_ONLY]
-    points = asyncio.run(run(names, FLAGS[given.engine], size, given.seed, Console(stderr=True)))
+    work = run(names, FLAGS[given.engine], size, given.seed, Console(stderr=True))
+    points = asyncio.run(until_told(work))
     print_points(points, Console())
     return int(any(point.holds is False for point in points))
 
@@ -59,11 +61,20 @@ async def run(names: list[str], flags: tuple[str, ...], size: Size, seed: int, c
         began = time.monotonic()
         console.print(f"{name} …", end=" ")
         try:
-            points += await TRIALS[name](flags, size, random.Random(seed))
+            found = await TRIALS[name](flags, size, random.Random(seed))
         except Exception as error:  # noqa: BLE001 - whatever broke off one trial, the others still tell something
-            points.append(Point(name, "broke off", f"{type(error).__name__}: {error}"[:300], "runs to its end", False))
+            found = [Point(name, "broke off", f"{type(error).__name__}: {error}"[:300], "runs to its end", False)]
         console.print(f"{time.monotonic() - began:.0f} s")
+        print_points(found, console)  # at once: the next one may never end
+        points += found
     return points
+
+
+async def until_told(work: Awaitable[list[Point]]) -> list[Point]:
+    """Does the work; SIGTERM cancels it, so that no server is left behind."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 if __name__ == "__main__":

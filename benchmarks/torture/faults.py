@@ -35,8 +35,9 @@ async def _killed(role: str, flags: tuple[str, ...], size: Size, chance: random.
         victims = running.engine_pids(role)
         search = {"search": {"strategy": "uct", "reward": "prm", "budget": {"simulations": 200}}, "max_tokens": 160}
         asked = await many(asker, size.searches, **search)
-        await _under_way(asker, size.searches)
-        await asyncio.sleep(chance.uniform(0.5, 1.5))
+        await _until(asker, "mcts_searches_running", size.searches)
+        await _until(asker, "mcts_time_to_first_answer_seconds_count", size.searches // 2)  # half have an answer
+        await asyncio.sleep(chance.uniform(0, 0.5))
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
         killed = time.perf_counter()
@@ -62,7 +63,7 @@ async def stopped(flags: tuple[str, ...], size: Size, _: random.Random) -> list[
     own = ("--max-searches", str(places), "--drain-seconds", str(DRAIN_SECONDS))
     async with target(*flags, *own) as running, client(running) as asker:
         asked = await many(asker, size.searches, **fixed_search(16, size.long))
-        await _under_way(asker, places)
+        await _until(asker, "mcts_searches_running", places)
         running.process.send_signal(signal.SIGTERM)
         began = time.perf_counter()
         await asyncio.sleep(0.15)
@@ -81,10 +82,11 @@ async def stopped(flags: tuple[str, ...], size: Size, _: random.Random) -> list[
     ]  # fmt: skip
 
 
-async def _under_way(asker: httpx.AsyncClient, searches: int) -> None:
+async def _until(asker: httpx.AsyncClient, name: str, value: float) -> None:
+    """Waits until a metric has a value, at most a minute."""
     ends = time.perf_counter() + 60
-    while await metric(asker, "mcts_searches_running") < searches and time.perf_counter() < ends:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
+    while await metric(asker, name) < value and time.perf_counter() < ends:  # noqa: ASYNC110 - another process counts
+        await asyncio.sleep(0.05)
 
 
 async def _until_ready(asker: httpx.AsyncClient) -> float:
