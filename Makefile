@@ -8,7 +8,7 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-clients format train eval lock clean
+.PHONY: help install serve test check check-clients format train eval torture lock clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ train: install  ## make the bundled model and its reward model anew (up to two h
 
 eval: $(VENV)/.espalier-dev  ## accuracy against generated tokens on the bundled model, into docs/results.md
 	@$(BIN)/python -m evals --page docs/results.md --plot docs/images/accuracy.png $(ARGS)
+
+torture: $(VENV)/.espalier-dev  ## overload, disconnects, killed engines, SIGTERM, deadlines on the real engine (ARGS="--seconds 30")
+	@$(BIN)/python -m benchmarks.torture $(ARGS)
 
 lock:  ## resolve pyproject.toml into requirements/*.txt anew (needs uv)
 	@requirements/lock.sh

@@ -69,6 +69,20 @@ class EnginePair:
             await self.close()
             raise
 
+    async def revive(self) -> None:
+        """Ends what hangs and starts anew what is not healthy. What lives goes on.
+
+        Raises:
+            StartupError: An engine cannot start; one line says why.
+        """
+        for engine in (self.generation, self.reward):
+            if engine is not None and not engine.healthy:
+                engine.process.report_death()
+                await engine.process.kill()
+                await engine.close()
+                await engine.start()
+                await engine.warm_up()
+
     async def close(self) -> None:
         """Ends both. Closing twice does nothing."""
         await together(engine.close() for engine in (self.generation, self.reward) if engine is not None)

@@ -68,6 +68,7 @@ class EngineSettings:
     trust_remote_code: bool = False
     log_level: str = "ERROR"
     log_to_terminal: bool = False
+    hang_seconds: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from mcts.errors import EngineCallFailed, EngineDead, EspalierError, InvalidRequest, RewardCallFailed, RewardDead
+from mcts.errors import (
+    EngineCallFailed,
+    EngineDead,
+    EspalierError,
+    InvalidRequest,
+    NotReady,
+    RewardCallFailed,
+    RewardDead,
+)
 
 if TYPE_CHECKING:
     from engine.vllm_process import VllmProcess
@@ -26,6 +34,8 @@ async def engine_errors(process: VllmProcess) -> AsyncIterator[None]:
     """
     try:
         yield
+    except NotReady as error:  # it was closed meanwhile, to be started again
+        raise _death(process) from error
     except EspalierError:
         raise
     except Exception as error:
@@ -40,11 +50,16 @@ def _translated(error: Exception, process: VllmProcess) -> EspalierError:
     name = "reward engine" if scores else "engine"
     if isinstance(error, EngineDeadError) or not process.healthy:
         process.report_death()
-        message = f"The {name} is gone."
-        return RewardDead(message) if scores else EngineDead(message)
+        return _death(process)
     cause = error.__cause__ or error
     reason = " ".join(str(cause).split())[:LONGEST_REASON] or type(cause).__name__
     if isinstance(error, VLLMClientError):
         return InvalidRequest(reason, getattr(error, "parameter", None))
     message = f"A call to the {name} failed: {reason}"
     return RewardCallFailed(message) if scores else EngineCallFailed(message)
+
+
+def _death(process: VllmProcess) -> EngineDead | RewardDead:
+    return (
+        RewardDead("The reward engine is gone.") if process.runner == "pooling" else EngineDead("The engine is gone.")
+    )

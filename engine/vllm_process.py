@@ -7,8 +7,9 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from engine import environment
 from engine.child import ChildSettings, child_settings
 from engine.model_folder import ModelCard, Runner, check_runner, read_card, token_ids
+from engine.pulse import Pulse
 from engine.settings import EngineInfo, EngineSettings
 from engine.startup_errors import explain, last_error, missing_package
 from engine.vllm_arguments import engine_arguments
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 _logger = logging.getLogger(__name__)
+
+KILL_SECONDS = 2.0
+"""How long a killed engine's end may take to be noticed."""
 
 
 class VllmProcess:
@@ -48,6 +53,7 @@ class VllmProcess:
         self._log: Path | None = None
         self._lifeline: Connection | None = None
         self._death_reported = False
+        self._pulse = Pulse(settings.hang_seconds)
 
     @property
     def llm(self) -> AsyncLLM:
@@ -73,8 +79,13 @@ class VllmProcess:
 
     @property
     def healthy(self) -> bool:
-        """Whether the engine's process lives. Costs nothing; says nothing about how fast it is."""
-        return self._llm is not None and not self._llm.errored
+        """Whether the engine's process lives and, where it has work, says something now and then. Costs nothing."""
+        return self._llm is not None and not self._llm.errored and not self.hung
+
+    @property
+    def hung(self) -> bool:
+        """Whether it has work and has been silent for longer than the settings bear. To be asked regularly."""
+        return self._pulse.stopped(self.busy)
 
     @property
     def busy(self) -> int:
@@ -87,12 +98,23 @@ class VllmProcess:
         manager = None if self._llm is None else self._llm.engine_core.resources.engine_manager
         return tuple(process.pid for process in manager.processes if process.pid) if manager is not None else ()
 
+    async def kill(self) -> None:
+        """Ends the engine's processes at once, whatever they are at; open calls fail with the engine's death."""
+        for process_id in self.process_ids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILL_SECONDS):
+                while self._llm is not None and not self._llm.errored:  # noqa: ASYNC110 - vLLM's own thread notices it
+                    await asyncio.sleep(0.01)
+
     def report_death(self) -> None:
         """Logs, once for each start, that the engine's process died, of what, and where its own log is."""
         if self._death_reported:
             return
         self._death_reported = True
-        cause = last_error(self._log) or "no last words: killed, or out of memory"
+        silent = "it was at work without a sign of life" if self.hung else "no last words: killed, or out of memory"
+        cause = last_error(self._log) or silent
         _logger.error("the engine of %s died (%s); its own log: %s", self.settings.model, cause, self._log)
 
     async def start(self) -> None:
@@ -140,6 +162,8 @@ class VllmProcess:
         if not self.settings.log_to_terminal:
             # It prints a traceback whenever an engine ends, which the calls and ``healthy`` report already.
             logging.getLogger("vllm.v1.engine.async_llm").setLevel(logging.CRITICAL)
+        llm.engine_core.get_output_async = self._heard(llm.engine_core.get_output_async)
+        self._pulse.beat()
         self._llm = llm
         self._death_reported = False
         self._info = self._facts(llm, vllm.__version__, current_platform.device_type)
@@ -154,6 +178,16 @@ class VllmProcess:
         arguments = self._defaults() | engine_arguments(self.settings, self.card, self.runner, cpu=cpu)
         with child_settings(child):
             return _engine_class().from_engine_args(AsyncEngineArgs(**arguments))
+
+    def _heard(self, outputs: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """What the engine tells after each of its steps, with a beat of the pulse for it."""
+
+        async def heard() -> Any:
+            told = await outputs()
+            self._pulse.beat()
+            return told
+
+        return heard
 
     def _cut_lifeline(self) -> None:
         lifeline, self._lifeline = self._lifeline, None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from mcts.account import ATTEMPTS
 from mcts.budget import Clock, Meter
-from mcts.checks import check_continuation
+from mcts.checks import check_continuation, check_whole
 from mcts.errors import EngineCallFailed
 from mcts.events import EngineCalled, Observer
 from mcts.grants import Grant, News, granted
@@ -209,8 +209,7 @@ class Calls:
                 raise EngineCallFailed(f"The engine gave {len(received)} continuations instead of {request.n}.")
             for continuation in received:
                 check_continuation(continuation, request)
-                if continuation.finish is None:
-                    raise EngineCallFailed("The engine gave a continuation that has not ended.")
+                check_whole(continuation)
             return tuple(received)
 
     async def _streamed(self, prefix: tuple[int, ...], purpose: str, attempt: int) -> AsyncGenerator[Continuation]:

@@ -13,6 +13,9 @@ from mcts.ports import Continuation, PathScore, SampleRequest
 ROUNDING = 1e-6
 """How far outside [0, 1] a reward may lie and still be taken for a rounding error."""
 
+ROUNDING_LOG = 1e-3
+"""How far above 0 a log-probability may lie and still be taken for a rounding error."""
+
 
 def check_continuation(continuation: Continuation, request: SampleRequest) -> None:
     """Refuses a reply that would poison the search.
@@ -28,6 +31,20 @@ def check_continuation(continuation: Continuation, request: SampleRequest) -> No
         raise EngineCallFailed(f"The engine gave {count} tokens where {request.max_tokens} were allowed.")
     if np.isnan(continuation.logprobs).any() or np.isnan(continuation.top_logprobs).any():
         raise EngineCallFailed("The engine gave a log-probability that is not a number.")
+    if (continuation.logprobs > ROUNDING_LOG).any() or (continuation.top_logprobs > ROUNDING_LOG).any():
+        raise EngineCallFailed("The engine gave a log-probability above 0.")
+
+
+def check_whole(continuation: Continuation) -> None:
+    """Refuses a continuation that should be whole and is not. A blank answer has its end-of-sequence token.
+
+    Raises:
+        EngineCallFailed: It has not ended, or has no token.
+    """
+    if continuation.finish is None:
+        raise EngineCallFailed("The engine gave a continuation that has not ended.")
+    if not continuation.token_ids:
+        raise EngineCallFailed("The engine gave a continuation without a token.")
 
 
 def checked_scores(scores: Sequence[PathScore], paths: int) -> tuple[PathScore, ...]:

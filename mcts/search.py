@@ -110,7 +110,7 @@ class Search:
         """
         limit = asyncio.timeout(self.meter.seconds_left)
         try:
-            async with limit, asyncio.TaskGroup() as group:
+            async with limit, self.ports.curfew.over(limit), asyncio.TaskGroup() as group:
                 for one in work:
                     group.create_task(self._guarded(one))
         except TimeoutError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mcts.budget import Clock
+from mcts.curfew import Curfew
 from mcts.events import Observer, Observers
 from mcts.ports import AnswerReader, Engine, Message
 from mcts.result import SearchResult, Task
@@ -31,7 +32,7 @@ class Ports:
     """What a search works with.
 
     ``reward`` is None for strategies that score nothing. ``renderer`` is only needed by strategies that hold chats of
-    their own.
+    their own. ``curfew`` ends the search before its own deadline.
     """
 
     engine: Engine
@@ -40,6 +41,7 @@ class Ports:
     renderer: ChatRenderer | None = None
     clock: Clock = time.monotonic
     observe: Observer = field(default_factory=Observers)
+    curfew: Curfew = field(default_factory=Curfew)
 
 
 Strategy = Callable[[Task, Ports, Any], Awaitable[SearchResult]]

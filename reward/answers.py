@@ -49,9 +49,13 @@ class StandardAnswers:
             raise StartupError(f"Unknown answer rule {unknown[0]!r}. Known: {', '.join(known)}.")
         object.__setattr__(self, "_known", known)
 
-    def for_search(self) -> StandardAnswers:
-        """The same reader for one search: however often it groups, its waiting for the verifier is limited in all."""
-        return replace(self, _search=SearchVerifier(self.verifier)) if self.verifier else self
+    def for_search(self, seconds: float | None = None) -> StandardAnswers:
+        """The same reader for one search: however often it groups, its waiting for the verifier is limited in all.
+
+        Args:
+            seconds: From now on, after which nothing is compared by algebra any more; None is no such limit.
+        """
+        return replace(self, _search=SearchVerifier(self.verifier, until=seconds)) if self.verifier else self
 
     def warm(self) -> None:
         """Begins to start the verifier's process, so that the first search need not wait for it."""

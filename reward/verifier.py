@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from pathlib import Path
 
@@ -181,10 +182,18 @@ class SearchVerifier:
         verifier: Who decides.
         seconds: How long the search may wait in all.
         pairs: How many pairs it may ask about.
+        until: Seconds from now after which it waits no more; None is no such limit.
     """
 
-    def __init__(self, verifier: Verifier, seconds: float = SEARCH_SECONDS, pairs: int = SEARCH_PAIRS) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        seconds: float = SEARCH_SECONDS,
+        pairs: int = SEARCH_PAIRS,
+        until: float | None = None,
+    ) -> None:
         self._verifier, self._seconds, self._pairs = verifier, seconds, pairs
+        self._end = math.inf if until is None else asyncio.get_running_loop().time() + until
         self._verdicts: dict[Pair, bool] = {}
         self._turn = asyncio.Lock()
 
@@ -198,13 +207,14 @@ class SearchVerifier:
             return self._verdicts[pair]
 
     async def _ask(self, gold: str, answer: str) -> bool:
-        if self._seconds <= 0 or self._pairs <= 0:
-            return False
-        self._pairs -= 1
         clock = asyncio.get_running_loop().time
         began = clock()
+        left = min(self._seconds, self._end - began)
+        if left <= 0 or self._pairs <= 0:
+            return False
+        self._pairs -= 1
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(left):
                 return await self._verifier.same(gold, answer)
         except TimeoutError:
             return False

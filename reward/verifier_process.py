@@ -1,4 +1,4 @@
-"""One worker process that compares expressions (``verifier_worker``), as its parent sees it: started, asked, killed.
+"""One worker process, such as that which compares expressions, as its parent sees it: started, asked, killed.
 
 The process is started as a program of its own, never forked from this one, which has threads. It talks over pipes.
 """
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,7 +63,7 @@ class VerifierProcess:
                 *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment, start_new_session=True
             )  # in a session of its own: Ctrl-C in the server's terminal is not meant for it
         except OSError as error:
-            _log.warning("the process that compares answers does not start: %s", error)
+            _log.warning("the process %s does not start: %s", program.stem, error)
             return None
         worker = cls(process)
         try:
@@ -74,7 +75,7 @@ class VerifierProcess:
             raise
         if ready != {"ready": True}:
             await worker.kill()
-            _log.warning("the process that compares answers was not ready within %g s, or ended", seconds)
+            _log.warning("the process %s was not ready within %g s, or ended", program.stem, seconds)
             return None
         return worker
 
@@ -96,15 +97,28 @@ class VerifierProcess:
             TooHard: The processor time was not enough.
             TimeoutError: The wait was not enough, which says little about the pair: the machine may be busy.
         """
-        question = json.dumps({"gold": gold, "answer": answer, "seconds": seconds}) + "\n"
+        reply = await self.reply_to({"gold": gold, "answer": answer, "seconds": seconds}, patience)
+        return None if reply is None else reply.get("same") is True
+
+    async def reply_to(self, question: Mapping[str, Any], patience: float) -> dict[str, Any] | None:
+        """What it says to any question; None when the process has ended for no reason of the question's.
+
+        Args:
+            question: With ``seconds``, its longest computation in processor time.
+            patience: Longest wait for the reply.
+
+        Raises:
+            TooHard: The processor time was not enough.
+            TimeoutError: The wait was not enough.
+        """
         try:
-            self._questions.write(question.encode())
+            self._questions.write((json.dumps(question) + "\n").encode())
             await self._questions.drain()
             reply = await self._reply(patience)
         except ConnectionError:
             reply = None
         if reply is not None:
-            return reply.get("same") is True
+            return reply
         async with asyncio.timeout(patience):
             if await self._process.wait() == -_OUT_OF_TIME:
                 raise TooHard

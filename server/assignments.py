@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mcts.errors import InvalidRequest, PromptTooLong, UnknownModel
-from mcts.ports import JsonForm, Prompt, Sampling
+from mcts.ports import Prompt, Sampling
 from mcts.result import Task
 from server.backend import Backend
-from server.forms import form_of
+from server.forms import check_form, check_tools, form_of
 from server.options import own_sampling
 from server.plans import Plan, make_plan
 from server.presets import SEPARATOR, Preset
@@ -51,6 +51,11 @@ class Assignment:
         """Name of the search."""
         return self.task.search_id
 
+    @property
+    def cost(self) -> int:
+        """Tokens that the search may generate at most; decides its place among those that wait."""
+        return self.plan.most_tokens(self.task.max_tokens, self.task.n)
+
 
 async def assign(
     request: GenerationFields, read: ReadPrompt, runtime: Runtime, reply_id: str, search_id: str
@@ -77,7 +82,11 @@ async def assign(
     max_tokens = _max_tokens(request, len(prompt.token_ids), backend, settings)
     _check_size(request, plan, max_tokens, settings)
     own = own_sampling(plan.strategy, settings.default_temperature, backend.sampling)
-    form = form_of(request.response_format, plan, backend) or _calls_form(tools, backend)
+    await check_form(request.response_format, runtime.forms, backend)
+    form = form_of(request.response_format, plan, backend)
+    if tools:
+        await check_tools(tools, runtime.forms, backend)
+        form = tools.held_to()
     sampling = _sampling(request, own, backend)
     if tools and tools.shows_marks and request.skip_special_tokens is None:
         sampling = replace(sampling, skip_special_tokens=False)
@@ -93,13 +102,6 @@ async def assign(
         context=backend.max_model_len,
     )
     return Assignment(reply_id, request.model or settings.model_name, task, plan, backend, tools)
-
-
-def _calls_form(tools: Tooling | None, backend: Backend) -> JsonForm | None:
-    form = tools.held_to() if tools else None
-    if form and not backend.constrains:
-        raise InvalidRequest("The engine of this server cannot be made to call a tool.", "tool_choice")
-    return form
 
 
 def find_preset(model: str, runtime: Runtime) -> Preset:

@@ -34,8 +34,10 @@ class Backend:
         max_model_len: Most tokens of prompt and answer together.
         vocab_size: Token ids are below it.
         constrains: Whether the engine can be held to a form such as JSON.
+        compiles: Whether it does so by llguidance, which must be able to compile a client's schema.
         close: Frees the engines.
-        healthy: Whether the engines can still generate; costs nothing.
+        healthy: Whether the engines can still generate; costs nothing. Asked several times a second.
+        revive: Starts anew what is not healthy, or raises ``StartupError``; None where nothing can be.
         clock: Seconds, for deadlines.
     """
 
@@ -47,8 +49,10 @@ class Backend:
     max_model_len: int = 4096
     vocab_size: int = 2**31
     constrains: bool = False
+    compiles: bool = False
     close: Callable[[], Awaitable[None]] = _nothing
     healthy: Callable[[], bool] = _always
+    revive: Callable[[], Awaitable[None]] | None = None
     clock: Clock = time.monotonic
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import Metric
@@ -11,22 +11,36 @@ from prometheus_client.registry import Collector
 
 from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
 from mcts.reward_ports import AnyReward, Sampler, WritingReward
+from server.gate import Gate
 from server.metrics import Metrics
 
 
 class CountedEngine:
-    """An engine that knows how many of its calls are open."""
+    """An engine that knows how many of its calls are open, and lets no more be.
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
-        self._engine, self._gauge = engine, metrics.engine_in_flight
+    Args:
+        engine: The engine itself.
+        metrics: Where its calls are counted.
+        most: Calls open at once; None is no limit.
+    """
+
+    def __init__(self, engine: Engine, metrics: Metrics, most: int | None = None) -> None:
+        self._engine, self._gauge, self._gate = engine, metrics.engine_in_flight, Gate(most)
+        metrics.engine_waiting.set_function(lambda: self._gate.waiting)
 
     async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
         """As the engine's own."""
-        with _open(self._gauge):
-            return await self._engine.sample(request)
+        async with self._gate.passed(request.search_id):
+            with _open(self._gauge):
+                return await self._engine.sample(request)
 
     async def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:
         """As the engine's own. Closing it closes the engine's."""
+        async with self._gate.passed(request.search_id), aclosing(self._pieces(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _pieces(self, request: SampleRequest) -> AsyncGenerator[Continuation]:
         with _open(self._gauge):
             pieces = self._engine.stream(request)
             try:

@@ -43,20 +43,23 @@ KINDS: dict[type[BaseException], Kind] = {
     errors.NoAnswerInTime: Kind(504, "timeout_error", "no_answer_in_time", retry=False),
     errors.EngineError: Kind(503, "service_unavailable_error", "engine_failed"),
     errors.RewardError: Kind(503, "service_unavailable_error", "reward_failed"),
-    errors.StepMismatch: Kind(500, "server_error", "step_mismatch", retry=False),
+    errors.StepMismatch: Kind(503, "service_unavailable_error", "step_mismatch", retry=False),
     errors.ServerError: Kind(500, "server_error", "server_error", retry=False),
 }
 INTERNAL = Kind(500, "server_error", "internal_error", retry=False)
 
 HTTP_CODES = {
+    400: "invalid_request",
     401: "invalid_api_key",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
+    431: "headers_too_large",
 }
 RETRY_AFTER_STARTING = 5
-"""Seconds a client should wait for a server that is starting."""
+"""Seconds a client should wait for a server that is starting, or that starts its engine anew."""
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -103,7 +106,7 @@ def headers_of(error: BaseException) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(error, errors.Overloaded):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    elif isinstance(error, errors.NotReady):
+    elif isinstance(error, errors.NotReady | errors.EngineDead | errors.RewardDead):
         headers["Retry-After"] = str(RETRY_AFTER_STARTING)
     elif isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
@@ -126,6 +129,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - starlette hands over what was registered
     path = str(request.scope["path"])[:MAX_QUOTE]  # never request.url: it is built from the Host header
     messages = {
+        400: "The body cannot be read: it is no JSON, or nested too deeply.",
         404: f"There is nothing at {path}.",
         405: f"{request.method[:16]} is not allowed at {path}.",
     }

@@ -44,8 +44,11 @@ class Metrics:
         self.queue = histogram("queue_duration_seconds", "Wait of a search for a place to run.", SECONDS)
         self.running = gauge("searches_running", "Searches that run now.")
         self.waiting = gauge("searches_waiting", "Searches that wait for a place.")
-        self.turned_away = counter("searches_turned_away", "Searches refused because too many run and wait.")
+        self.turned_away = counter("searches_turned_away", "Searches refused because too many run and wait.", "reason")
         self.ready = gauge("ready", "1 when the server answers chats, else 0.")
+
+        self.engine_deaths = counter("engine_deaths", "Times that an engine's process died or had to be killed.")
+        self.tasks = gauge("event_loop_tasks", "Tasks of the event loop.")
 
         self.searches = counter("searches", "Searches that ended.", "strategy", "stop_reason")
         self.duration = histogram("search_duration_seconds", "Searches, waiting not counted.", SECONDS, "strategy")
@@ -69,6 +72,7 @@ class Metrics:
         self.engine_calls = histogram(
             "engine_call_duration_seconds", "Calls to the generation engine.", CALL_SECONDS, "outcome"
         )
+        self.engine_waiting = gauge("engine_calls_waiting", "Calls to the generation engine that wait to be opened.")
         self.reward_in_flight = gauge("reward_calls_in_flight", "Calls to reward models that are open.")
         self.reward_calls = histogram(
             "reward_call_duration_seconds", "Calls to reward models.", CALL_SECONDS, "outcome"

@@ -99,17 +99,26 @@ class Keys:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on or answers 401."""
-        if scope["type"] == "http" and scope["path"] not in self._open and not self._known(scope):
-            error = Unauthorized("Send a valid key: Authorization: Bearer KEY.")
-            await error_response(error)(scope, receive, send)
-            return
+        if scope["type"] == "http" and scope["path"] not in self._open:
+            key = self._known(scope)
+            if not key:
+                error = Unauthorized("Send a valid key: Authorization: Bearer KEY.")
+                await error_response(error)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["key"] = key
         await self._app(scope, receive, send)
 
-    def _known(self, scope: Scope) -> bool:
+    def _known(self, scope: Scope) -> str:
+        """Which key was sent, by its number, as a name that is no secret; empty for none that is known."""
         scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
         given = _digest(token.strip())
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # all of them, whichever fits
-        return scheme.lower() == "bearer" and any(matches)
+        return f"key-{matches.index(True)}" if scheme.lower() == "bearer" and any(matches) else ""
+
+
+def key_of(scope: Scope) -> str:
+    """Which of the server's keys a request came with, as a name that is no secret; empty where there are none."""
+    return str(scope.get("state", {}).get("key", ""))
 
 
 class BodyLimit:

@@ -33,6 +33,9 @@ SCALED = ("simulations", "tokens", "samples", "beams", "particles")
 BOUNDED = ("width", "branch", "max_depth", "beams", "particles")
 """Options of trees and populations that have caps."""
 
+WHOLE = ("direct", "cot", "majority", "best_of_n", "weighted_best_of_n")
+"""Strategies each of whose calls writes a whole answer: a form begins with an answer's first token."""
+
 _named: TypeAdapter[Any] = TypeAdapter(Named)
 
 Progress = bool | Literal["events"]

@@ -1,7 +1,7 @@
 """The process around the app: its socket, its signals and its exit code.
 
-The first SIGTERM or SIGINT drains: readiness turns 503, new chats get 503, running searches go on until they are done
-or the drain time is over. A second one ends the process now.
+The first SIGTERM or SIGINT drains: readiness turns 503, new chats get 503, running searches go on until they are done,
+or give their best answer so far when the drain time is over. A second one ends the process now.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from mcts.errors import StartupError
+from server.protocol import limited
 from server.runtime import Phase, Runtime
 
 _log = logging.getLogger("espalier")
 
 EXIT_STOPPED, EXIT_FAILED, EXIT_NOW = 0, 1, 1
+
+OVERTIME_SECONDS = 1.0
+"""How long searches that are told to give their best answer so far may take to put it together."""
 
 LAST_SECONDS = 5
 """How long connections may take to send their last bytes once all searches have ended."""
@@ -68,9 +72,12 @@ def run(app: FastAPI, opened: socket.socket, on_ready: Callable[[], None]) -> in
 
     Raises:
         StartupError: The models do not load.
+        EngineDead: An engine died for good.
     """
     config = uvicorn.Config(
         app,
+        http=limited(app.state.runtime.settings.max_header_bytes),
+        ws="none",  # an upgrade would be another way past the app's layers
         access_log=False,
         log_config=None,
         server_header=False,
@@ -107,8 +114,8 @@ class SearchServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second; True ends its main loop."""
         runtime = self.runtime
-        if runtime.phase is Phase.FAILED:
-            return True
+        if runtime.phase is Phase.FAILED and self._drain_until is None:
+            self._drain_until, self._told_draining = time.monotonic(), True
         if runtime.phase is Phase.READY and not self._told_ready:
             self._told_ready = True
             self._on_ready()
@@ -116,13 +123,20 @@ class SearchServer(uvicorn.Server):
             self._told_draining = True
             _log.info("draining", extra={"fields": {"searches_running": runtime.admission.running}})
         if self._drain_until is not None and self._drained(self._drain_until):
-            runtime.stopping.set()  # searches that are left end with an error their clients can read
             return True
         return await super().on_tick(counter)
 
     def _drained(self, until: float) -> bool:
-        busy = self.runtime.admission.running + self.runtime.admission.waiting
-        return busy == 0 or time.monotonic() >= until
+        """Whether all requests have been answered, searches being told at the end of the drain to come to theirs."""
+        if not self.server_state.tasks:
+            return True
+        now, runtime = time.monotonic(), self.runtime
+        if now >= until:
+            runtime.curfew.call()
+        if now >= until + OVERTIME_SECONDS:
+            runtime.stopping.set()  # searches that are left end with an error their clients can read
+            return True
+        return False
 
 
 def _kill_children() -> None:

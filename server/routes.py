@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Coroutine
 from typing import Any
@@ -23,6 +24,7 @@ from server.counted import JoinedRegistries
 from server.errors import error_body, headers_of
 from server.interruption import ClientGone, disconnected, interrupted_by
 from server.listing import model_card, model_list
+from server.middleware import key_of
 from server.replies import completion
 from server.responses import CHAT, ERRORS, TEXT
 from server.runtime import Phase, Runtime, runtime_of
@@ -31,7 +33,7 @@ from server.schemas.common import Reply
 from server.schemas.completion import CompletionRequest
 from server.schemas.generation import GenerationFields
 from server.schemas.reply import ChatCompletion, ModelCard, ModelList, TextCompletion
-from server.searches import run_search
+from server.searches import placed, run_search
 from server.streaming import SearchStream, Shape
 from server.thoughts import splits_thoughts
 from server.version import version
@@ -57,7 +59,7 @@ async def create_chat_completion(body: ChatRequest, request: Request) -> Respons
         return SearchStream([assignment], runtime, shape)
 
     async def answered() -> ChatCompletion:
-        result = await _searched(assignment, runtime)
+        result = await _searched(assignment, runtime, key_of(request.scope))
         return completion(assignment, result, runtime.settings, logprobs=bool(body.logprobs))
 
     return await _unless_gone(answered(), request)
@@ -79,7 +81,8 @@ async def create_completion(body: CompletionRequest, request: Request) -> Respon
         return SearchStream(assignments, runtime, shape)
 
     async def answered() -> TextCompletion:
-        results = await together(_searched(assignment, runtime) for assignment in assignments)
+        key = key_of(request.scope)
+        results = await together(_searched(assignment, runtime, key) for assignment in assignments)
         return text_completion(body, list(zip(assignments, results, strict=True)), runtime.settings)
 
     return await _unless_gone(answered(), request)
@@ -90,9 +93,9 @@ def wants_usage(body: GenerationFields) -> bool:
     return bool(body.stream_options and body.stream_options.include_usage)
 
 
-async def _searched(assignment: Assignment, runtime: Runtime) -> SearchResult:
-    async with runtime.admission.place():
-        return await run_search(assignment, runtime)
+async def _searched(assignment: Assignment, runtime: Runtime, key: str) -> SearchResult:
+    async with placed(runtime, assignment.cost, key) as waited:
+        return await run_search(assignment, runtime, waited=waited)
 
 
 async def _unless_gone(answered: Coroutine[Any, Any, Reply], request: Request) -> Response:
@@ -151,7 +154,9 @@ async def get_version(request: Request) -> dict[str, str]:
 async def get_metrics(request: Request) -> Response:
     """Our metrics and, where vLLM runs in this process, vLLM's, for Prometheus."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    registry = JoinedRegistries(runtime_of(request).metrics.registry, REGISTRY)
+    metrics = runtime_of(request).metrics
+    metrics.tasks.set(len(asyncio.all_tasks()))
+    registry = JoinedRegistries(metrics.registry, REGISTRY)
     return Response(encode(registry), headers={"content-type": content_type})
 
 

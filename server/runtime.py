@@ -1,9 +1,12 @@
 """The state of one running server: its engine, rewards, presets and phase. Knows no HTTP.
 
-    starting ──► ready ──► draining ──► stopped
-        └──────► failed
+    starting ──► ready ──────────► draining ──► stopped
+        │        ▲   ▼
+        │      recovering
+        └──────────┴─────► failed
 
-Chats are answered in ``ready`` only; running searches go on while draining.
+Chats are answered in ``ready`` only; running searches go on while draining, and while a dead engine is started again
+those go on that do not need it.
 """
 
 from __future__ import annotations
@@ -17,14 +20,17 @@ from enum import StrEnum
 
 from starlette.requests import Request
 
-from mcts.errors import NotReady, StartupError
+from mcts.curfew import Curfew
+from mcts.errors import EngineDead, NotReady, ServerError, StartupError
 from mcts.reward_ports import AnyReward
 from server.admission import Admission
 from server.backend import Backend, Loader, Report
 from server.counted import CountedEngine, counted_reward
+from server.form_checker import FormChecker
 from server.metrics import Metrics
 from server.presets import Preset, served_presets
 from server.settings import Settings
+from server.supervision import Supervisor
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +40,7 @@ class Phase(StrEnum):
 
     STARTING = "starting"
     READY = "ready"
+    RECOVERING = "recovering"
     DRAINING = "draining"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -52,10 +59,18 @@ class Runtime:
     def __init__(self, settings: Settings, load: Loader, metrics: Metrics, report: Report | None = None) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.admission = Admission(settings.max_searches, settings.max_queue, settings.queue_seconds, metrics)
+        self.admission = Admission(
+            settings.max_searches,
+            settings.max_queue,
+            settings.queue_seconds,
+            metrics,
+            per_key=settings.max_searches_per_key,
+        )
+        self.forms = FormChecker()
+        self.curfew = Curfew()  # called when running searches must give their best answer so far
         self.phase = Phase.STARTING
         self.doing = "starting"
-        self.failure: StartupError | None = None
+        self.failure: ServerError | None = None
         self.created = int(time.time())
         self.stopping = asyncio.Event()  # set when running searches must end now
         self.settled = asyncio.Event()  # set once start-up has succeeded or failed
@@ -63,6 +78,7 @@ class Runtime:
         self._backend: Backend | None = None
         self._presets: dict[str, Preset] = {}
         self._starting: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to load in the background, so that the server answers health checks meanwhile."""
@@ -73,16 +89,18 @@ class Runtime:
         self.phase = Phase.STOPPED if self.phase is not Phase.FAILED else self.phase
         self.metrics.ready.set(0)
         self.stopping.set()
-        if self._starting:
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
+        for task in (self._starting, self._watching):
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await self.forms.close()
         if self._backend:
             await self._backend.answers.close()
             await self._backend.close()
 
     def drain(self) -> None:
         """Takes no more searches. Safe to call again, and from a signal handler."""
-        if self.phase in {Phase.STARTING, Phase.READY}:
+        if self.phase in {Phase.STARTING, Phase.READY, Phase.RECOVERING}:
             self.phase = Phase.DRAINING
             self.metrics.ready.set(0)
 
@@ -108,7 +126,9 @@ class Runtime:
             case Phase.STARTING:
                 return f"The server is starting: {self.doing}."
             case Phase.FAILED:
-                return f"The server could not start: {self.failure}"
+                return f"The server could not start, or lost its engine: {self.failure}"
+            case Phase.RECOVERING:
+                return "The engine died and is being started again."
             case phase:
                 return f"The server is {phase.value}."
 
@@ -133,13 +153,37 @@ class Runtime:
 
     def _adopt(self, backend: Backend) -> None:
         rewards = {name: counted_reward(reward, self.metrics) for name, reward in backend.rewards.items()}
-        self._backend = replace(backend, engine=CountedEngine(backend.engine, self.metrics), rewards=rewards)
+        self._backend = replace(
+            backend, engine=CountedEngine(backend.engine, self.metrics, self.settings.max_engine_calls), rewards=rewards
+        )
         self._presets = served_presets(rewards)
         self._check_defaults(rewards)
         if self.phase is Phase.STARTING:
             self.phase = Phase.READY
             self.metrics.ready.set(1)
             backend.answers.warm()
+            watch = Supervisor(backend, self.settings.on_engine_death, self).watch()
+            self._watching = asyncio.create_task(watch, name="supervisor")
+
+    def engine_down(self) -> None:
+        """An engine is gone: no chats until it is back."""
+        self.metrics.engine_deaths.inc()
+        self.metrics.ready.set(0)
+        if self.phase is Phase.READY:
+            self.phase = Phase.RECOVERING
+
+    def engine_up(self) -> None:
+        """Chats are answered again."""
+        if self.phase is Phase.RECOVERING:
+            self.phase = Phase.READY
+            self.metrics.ready.set(1)
+
+    def engine_lost(self, error: EngineDead) -> None:
+        """An engine is gone for good: the process ends, running searches give what they have."""
+        self.metrics.engine_deaths.inc()
+        self.metrics.ready.set(0)
+        self.failure, self.phase = error, Phase.FAILED
+        self.curfew.call()
 
     def _check_defaults(self, rewards: Mapping[str, AnyReward]) -> None:
         default = self.settings.default_preset

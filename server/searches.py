@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from mcts.errors import EspalierError, NotReady
+from mcts.errors import NoAnswerInTime, NotReady
 from mcts.events import Observer, Observers
 from mcts.ports import AnswerReader
 from mcts.result import Candidate, SearchResult
 from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
+from reward.answers import StandardAnswers
 from reward.json_answers import JsonAnswers
 from server.assignments import Assignment
 from server.interruption import interrupted_by
 from server.rendering import ThreadedRenderer
 from server.runtime import Runtime
+from server.search_log import SearchLine
 from server.settings import Settings
 from server.thoughts import spoken
 from server.tooling import CallAnswers
 
-_log = logging.getLogger("espalier.search")
+STOPPING = "The server is stopping."
+
+VOTE_SECONDS = 0.05
+"""How long the vote after a deadline may still compare answers by algebra; what nobody has decided by then differs."""
 
 
-async def run_search(assignment: Assignment, runtime: Runtime, *observers: Observer) -> SearchResult:
-    """Searches; the caller holds a place.
+@asynccontextmanager
+async def placed(runtime: Runtime, cost: int, key: str) -> AsyncIterator[float]:
+    """Holds a place, as ``Admission.place``; waiting for it ends with the server. Gives the seconds waited.
+
+    Raises:
+        NotReady: The server stopped meanwhile.
+        Overloaded: There is no place and no room to wait for one, or the wait took too long.
+    """
+    async with AsyncExitStack() as held:
+        place = held.enter_async_context(runtime.admission.place(cost, key))
+        yield await interrupted_by(place, runtime.stopping.wait(), NotReady(STOPPING))
+
+
+async def run_search(
+    assignment: Assignment, runtime: Runtime, *observers: Observer, waited: float = 0.0
+) -> SearchResult:
+    """Searches; the caller holds a place, for which it has ``waited`` so many seconds.
 
     Cancelling it, or the server's end, cancels every engine call of the search.
 
@@ -41,28 +61,32 @@ async def run_search(assignment: Assignment, runtime: Runtime, *observers: Obser
         reward=backend.rewards[plan.reward] if plan.reward else None,
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,
+        curfew=runtime.curfew,
         observe=Observers(metrics.observer(plan.strategy, plan.reward), *observers),
     )
     metrics.prompt_tokens.inc(len(assignment.task.prompt.token_ids))
+    line = SearchLine(assignment, waited, prompts=runtime.settings.log_prompts, clock=backend.clock)
     try:
-        result = await interrupted_by(
-            _strategy(assignment, ports), runtime.stopping.wait(), NotReady("The server is stopping.")
-        )
+        result = await interrupted_by(_strategy(assignment, ports), runtime.stopping.wait(), NotReady(STOPPING))
     except asyncio.CancelledError:
-        _log_end(assignment, "cancelled")
+        line.ended("cancelled")
         raise
     except Exception as error:
-        metrics.failed(error)
-        _log_end(assignment, type(error).__name__, failed=not isinstance(error, EspalierError))
+        stopped = isinstance(error, NoAnswerInTime) and runtime.curfew.come
+        told = NotReady(STOPPING) if stopped else error
+        metrics.failed(told)
+        line.failed(told)
+        if stopped:
+            raise told from error
         raise
     metrics.finished(plan.strategy, result, answer_tokens(result))
-    _log_end(assignment, result.stop_reason.value, result)
+    line.answered(result, answer_text(result.winners[0]))
     return result
 
 
 def _reader(assignment: Assignment, settings: Settings) -> AnswerReader:
     """What reads the search's answers: calls of tools, JSON, or final answers in a text."""
-    answers, tools = assignment.backend.answers.for_search(), assignment.tooling
+    answers, tools = _answers(assignment), assignment.tooling
     if tools:
         return CallAnswers(tools, answers, lambda text: spoken(text, assignment, settings))
     return JsonAnswers() if assignment.task.sampling.form else answers
@@ -85,20 +109,7 @@ async def _strategy(assignment: Assignment, ports: Ports) -> SearchResult:
     return await STRATEGIES[assignment.plan.strategy].run(assignment.task, ports, assignment.plan.options)
 
 
-def _log_end(assignment: Assignment, ended: str, result: SearchResult | None = None, *, failed: bool = False) -> None:
-    """One line per search, without a word of what was asked or answered."""
-    fields: dict[str, Any] = {
-        "request_id": assignment.id,
-        "search_id": assignment.search_id,
-        "strategy": assignment.plan.strategy,
-        "reward": assignment.plan.reward,
-        "stop_reason": ended,
-    }
-    if result:
-        fields |= {
-            "simulations": result.simulations,
-            "generated_tokens": result.generated_tokens,
-            "nodes": result.nodes,
-            "seconds": round(result.seconds, 3),
-        }
-    _log.log(logging.ERROR if failed else logging.INFO, "search ended", exc_info=failed, extra={"fields": fields})
+def _answers(assignment: Assignment) -> StandardAnswers:
+    """Reads answers for one search. Comparing them by algebra ends soon after the search's deadline."""
+    seconds = assignment.plan.budget.seconds
+    return assignment.backend.answers.for_search(None if seconds is None else seconds + VOTE_SECONDS)

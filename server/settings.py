@@ -9,16 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from server.bundled import BUNDLED_MODEL, BUNDLED_REWARD_MODEL, bundled
-from server.setting_kinds import Names, Pairs, Secrets
+from server.service_settings import ServiceSettings
+from server.setting_kinds import Names, Pairs
 from server.setting_kinds import setting as _field
 from server.tool_parsers import ToolFormat
 
-SERVER, ACCESS, MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
-    "server",
-    "access",
+MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
     "model",
     "engine",
     "search defaults",
@@ -27,64 +26,8 @@ SERVER, ACCESS, MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
 )
 
 
-class Settings(BaseModel):
+class Settings(ServiceSettings):
     """What an operator can choose. Immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-    host: str = _field(
-        SERVER, "127.0.0.1", "Address to listen on. 0.0.0.0 is every network interface: set keys then.", "ADDRESS"
-    )
-    port: int = _field(SERVER, 8000, "Port to listen on. 0 takes any free one and prints it.", "PORT", ge=0, le=65535)
-    keep_alive_seconds: float = _field(
-        SERVER,
-        15.0,
-        "Silence in a stream after which a comment is sent so that proxies keep it open. Higher: fewer.",
-        "SECONDS",
-        gt=0,
-        le=3600,
-    )
-    drain_seconds: float = _field(
-        SERVER,
-        30.0,
-        "How long running searches may go on after SIGTERM. Higher loses fewer answers and stops later.",
-        "SECONDS",
-        ge=0,
-        le=7200,
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = _field(SERVER, "info", "Least severity that is logged.")
-    log_format: Literal["text", "json"] = _field(SERVER, "text", "Form of a log line.")
-
-    api_key: Secrets = _field(
-        ACCESS,
-        (),
-        "Key that clients must send as a bearer token; several with commas or repeated flags. None: open to all.",
-        "KEY",
-    )
-    api_key_file: str = _field(
-        ACCESS, "", "File with further keys, one a line; # begins a comment. Read once, at the start.", "PATH"
-    )
-    open_metrics: bool = _field(ACCESS, False, "Serve /metrics without a key even where keys are set.")
-    cors_origin: Names = _field(
-        ACCESS,
-        (),
-        "Origin whose web pages may call the API from a browser, such as https://app.example.org, or * for any. "
-        "Repeatable, or with commas. None: no page may.",
-        "ORIGIN",
-    )
-    unknown_fields: Literal["refuse", "ignore"] = _field(
-        ACCESS,
-        "refuse",
-        "What a top-level field that is not known here does to a completion: a 400, or nothing but a mention in the "
-        "reply's header X-Espalier-Ignored, for clients that cannot be changed.",
-    )
-    max_body_bytes: int = _field(
-        ACCESS,
-        2 * 2**20,
-        "Largest request body; larger ones get 413. Higher lets longer chats in and costs memory.",
-        "BYTES",
-        ge=1024,
-    )
 
     model: str = _field(MODEL, bundled(BUNDLED_MODEL), "Folder or Hugging Face name of the model that writes.", "PATH")
     served_model_name: str = _field(
@@ -216,6 +159,19 @@ class Settings(BaseModel):
     enforce_eager: bool | None = _field(
         ENGINE, None, "Skip compilation and CUDA graphs: starts faster, generates slower. Default: true on a CPU."
     )
+    on_engine_death: Literal["restart", "exit"] = _field(
+        ENGINE,
+        "restart",
+        "What follows when an engine's process dies or hangs: it is started again, or this process ends with exit code "
+        "1 for its supervisor to replace.",
+    )
+    engine_hang_seconds: float = _field(
+        ENGINE,
+        120.0,
+        "How long an engine may be at work without a sign of life before it is killed. Higher bears slower steps.",
+        "SECONDS",
+        ge=1,
+    )
     engine_arg: Pairs = _field(ENGINE, {}, "Any other vLLM engine argument for the model; repeatable.", "KEY=VALUE")
     reward_engine_arg: Pairs = _field(
         ENGINE, {}, "Any other vLLM engine argument for the reward model; repeatable.", "KEY=VALUE"
@@ -279,6 +235,21 @@ class Settings(BaseModel):
     )
     queue_seconds: float = _field(
         LOAD, 30.0, "Longest wait for a place, then 429. Higher turns fewer away.", "SECONDS", gt=0
+    )
+    max_searches_per_key: int | None = _field(
+        LOAD,
+        None,
+        "Searches that one key may have running and waiting; the next gets 429. Default: no limit.",
+        "N",
+        ge=1,
+    )
+    max_engine_calls: int | None = _field(
+        LOAD,
+        None,
+        "Calls to the engine that may be open at once; searches take turns at them. Higher fills the engine's batch "
+        "better, lower keeps each call faster. Default: no limit.",
+        "N",
+        ge=1,
     )
 
     @model_validator(mode="after")

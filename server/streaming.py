@@ -24,11 +24,12 @@ from server.chunks import DONE, KEEP_ALIVE, Chunks, data
 from server.errors import error_body, error_response
 from server.interruption import ClientGone, disconnected, interrupted_by
 from server.logprobs import step_logprobs, tokens_from
+from server.middleware import key_of
 from server.progress import ProgressLines, event_fields
 from server.replies import Ended, fingerprint, finish_reason, path_logprobs, summary, total_usage
 from server.runtime import Runtime
 from server.schemas.reply import Logprobs
-from server.searches import answer_text, run_search
+from server.searches import answer_text, placed, run_search
 from server.speaker import Speaker
 from server.thoughts import ThoughtSplitter, split, splitter_for
 
@@ -87,12 +88,13 @@ class SearchStream(Response):
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Waits for a place before the first byte, so that a full server can still answer 429."""
         try:
-            async with self._runtime.admission.place():
-                await self._tell(send)
+            cost = sum(each.cost for each in self._assignments)
+            async with placed(self._runtime, cost, key_of(scope)) as waited:
+                await self._tell(send, waited)
         except EspalierError as error:
             await error_response(error)(scope, receive, send)
 
-    async def _tell(self, send: Send) -> None:
+    async def _tell(self, send: Send, waited: float) -> None:
         async def write(piece: bytes, *, more: bool = True) -> None:
             if piece or not more:  # some shapes have nothing to say of some things
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
@@ -101,7 +103,7 @@ class SearchStream(Response):
         first, ended = self._assignments[0], list[Ended]()
         chunks = self._shape.chunks(first.id, int(time.time()), first.model, fingerprint(self._runtime.settings))
         for place, assignment in enumerate(self._assignments):
-            outcome = await self._tell_one(assignment, chunks, place * self._shape.stride, write)
+            outcome = await self._tell_one(assignment, chunks, place * self._shape.stride, write, waited)
             if isinstance(outcome, Exception):
                 await write(data(error_body(outcome)))
                 break
@@ -112,18 +114,18 @@ class SearchStream(Response):
         await write(b"", more=False)
 
     async def _tell_one(
-        self, assignment: Assignment, chunks: Chunks, index: int, write: Write
+        self, assignment: Assignment, chunks: Chunks, index: int, write: Write, waited: float
     ) -> SearchResult | Exception:
         """Tells one search to its end; what it ended with."""
         news: asyncio.Queue[News] = asyncio.Queue()
         telling = _Telling(assignment, self._runtime, self._shape, chunks, index)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._search(assignment, news), name=assignment.search_id)
+            group.create_task(self._search(assignment, news, waited), name=assignment.search_id)
             return await telling.tell(news, write)
 
-    async def _search(self, assignment: Assignment, news: asyncio.Queue[News]) -> None:
+    async def _search(self, assignment: Assignment, news: asyncio.Queue[News], waited: float) -> None:
         try:
-            news.put_nowait(await run_search(assignment, self._runtime, news.put_nowait))
+            news.put_nowait(await run_search(assignment, self._runtime, news.put_nowait, waited=waited))
         except Exception as error:  # noqa: BLE001 - told to the client as an error event; run_search has logged it
             news.put_nowait(error)
 

@@ -10,7 +10,7 @@ from typing import Any
 from mcts.errors import InvalidRequest
 from mcts.ports import AnswerReader, JsonForm
 from server.call_watch import CallWatch
-from server.forms import WHOLE
+from server.plans import WHOLE
 from server.schemas.tools import NamedTool, Tool, ToolChoice
 from server.tool_parsers import Parsed, ToolFormat, parse, parse_forced
 

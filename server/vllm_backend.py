@@ -56,6 +56,7 @@ async def load_vllm(settings: Settings, report: Report) -> Backend:
     pair = await asyncio.to_thread(_pair, settings)
     names = {"generation": settings.model_name, "reward": Path(settings.reward_model_path or "").name}
     await pair.start(lambda engine, phase: report(f"{names[engine]}: {phase}"))
+    _tell_started(pair)
     try:
         return _backend(pair, settings)
     except BaseException:
@@ -78,9 +79,24 @@ def _backend(pair: EnginePair, settings: Settings) -> Backend:
         max_model_len=writer.info.max_model_len,
         vocab_size=writer.info.vocab_size,
         constrains=True,
+        compiles=True,
         close=pair.close,
         healthy=lambda: pair.healthy,
+        revive=lambda: _revive(pair),
     )
+
+
+async def _revive(pair: EnginePair) -> None:
+    await pair.revive()
+    _tell_started(pair)
+
+
+def _tell_started(pair: EnginePair) -> None:
+    """Logs which processes the engines are, for whoever looks after them."""
+    for role, engine in (("generation", pair.generation), ("reward", pair.reward)):
+        if engine is not None:
+            fields = {"engine": role, "model": engine.info.model, "pids": list(engine.process.process_ids)}
+            _log.info("engine started", extra={"fields": fields})
 
 
 def writer_settings(settings: Settings) -> EngineSettings:
@@ -98,6 +114,7 @@ def writer_settings(settings: Settings) -> EngineSettings:
         enforce_eager=settings.enforce_eager,
         max_num_seqs=settings.max_num_seqs,
         threads=settings.threads,
+        hang_seconds=settings.engine_hang_seconds,
         extra=settings.engine_arg,
     )
 
@@ -111,6 +128,7 @@ def scorer_settings(settings: Settings, path: str) -> EngineSettings:
         tensor_parallel_size=settings.tensor_parallel_size,
         enforce_eager=settings.enforce_eager,
         threads=settings.threads,
+        hang_seconds=settings.engine_hang_seconds,
         extra=settings.reward_engine_arg,
     )
 

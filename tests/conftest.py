@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from engine.pair import EnginePair, make_engines
 from engine.settings import EngineSettings
 from tests.engine.tiny import make_model, make_prm
+
+settings.register_profile("fuzz", max_examples=30_000, deadline=None)
 
 MODELS = Path(__file__).parent.parent / "models"
 

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from mcts.errors import StartupError
+from server.cli.sse import lines_of
 from server.cli.tree import GrowingTree
 
 EXIT_NO_SERVER, EXIT_REFUSED = 3, 1
@@ -115,7 +116,7 @@ def _chunks(parsed: argparse.Namespace, question: str) -> Iterator[dict[str, Any
         if reply.status_code != httpx.codes.OK:
             reply.read()
             raise Refused(_message(reply))
-        for line in reply.iter_lines():
+        for line in lines_of(reply.iter_text()):
             if line.startswith("data: ") and line != "data: [DONE]":
                 chunk = json.loads(line.removeprefix("data: "))
                 if "error" in chunk:

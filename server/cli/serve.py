@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import disable_created_metrics
 from rich.console import Console
 
-from mcts.errors import StartupError
+from mcts.errors import ServerError
 from server.app import create_app
 from server.cli.flags import add_flags, given_flags
 from server.configuration import load_settings
@@ -57,7 +57,7 @@ def serve(parsed: argparse.Namespace) -> int:
     app = create_app(settings, report=startup)
     try:
         code = run(app, opened, lambda: startup.ready(url, settings.model_name))
-    except StartupError as error:
+    except ServerError as error:
         console.print(f"espalier: {error}", markup=False, soft_wrap=True)
         return EXIT_NOT_STARTED
     startup("stopped")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,17 @@ Text = Annotated[str, AfterValidator(_valid_unicode)]
 def at_field(field: str, message: str) -> PydanticCustomError:
     """The error for one field of an object that only the whole object can judge."""
     return PydanticCustomError("field", "{message}", {"field": field, "message": message})
+
+
+def depth_of(value: Any) -> int:
+    """How many objects and lists stand inside each other; counted without recursion, which deep input would exhaust."""
+    deepest, waiting = 0, [(value, 1)]
+    while waiting:
+        at, depth = waiting.pop()
+        inner = at.values() if isinstance(at, dict) else at if isinstance(at, list) else ()
+        deepest = max(deepest, depth)
+        waiting += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
+    return deepest
 
 
 class Request(BaseModel):

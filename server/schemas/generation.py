@@ -11,12 +11,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from server.schemas.common import Request, Text, at_field, passed_over
+from server.schemas.common import Request, Text, at_field, depth_of, passed_over
 from server.schemas.response_format import ResponseFormat
 from server.schemas.sampling import SamplingFields
 from server.schemas.search import EXAMPLES, Search
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+DEEPEST_BODY = 100
+"""Objects and lists inside each other: what a JSON Schema may have, and some room for where it stands."""
 
 
 class StreamOptions(Request):
@@ -86,6 +89,8 @@ class GenerationFields(SamplingFields):
     def _refuse_by_name(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        if depth_of(data) > DEEPEST_BODY:
+            raise ValueError(f"the body is nested more than {DEEPEST_BODY} deep")
         for name in cls.refused.keys() & data.keys():
             if data[name] is not None and data[name] not in cls.harmless.get(name, ()):
                 raise at_field(name, cls.refused[name])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from engine.pair import EnginePair
 from engine.settings import EngineSettings
 from engine.vllm_engine import VllmEngine
 from mcts.errors import EngineDead
@@ -79,6 +83,65 @@ async def test_start_that_is_cancelled_leaves_nothing(tiny_models: tuple[Path, P
         await task
     assert not engine.healthy
     assert set(multiprocessing.active_children()) <= before
+
+
+async def until_sick(engine: VllmEngine, seconds: float) -> None:
+    """Waits until an engine is no longer healthy, looking as often as a server does."""
+    end = time.monotonic() + seconds
+    while engine.healthy:
+        assert time.monotonic() < end, "it is still taken for healthy"
+        await asyncio.sleep(0.1)
+
+
+async def test_an_engine_that_hangs_or_runs_out_of_memory_is_started_again(tiny_models: tuple[Path, Path]) -> None:
+    """A silent one is killed, which ends its calls; one that gets no memory dies of itself. Either is as one killed."""
+    engine = VllmEngine(EngineSettings(str(tiny_models[0]), kv_cache_gib=0.1, hang_seconds=1.5))
+    pair = EnginePair(engine)
+    await pair.start()
+    try:
+        call = asyncio.create_task(engine.sample(LONG))
+        while not engine.process.busy:
+            await asyncio.sleep(0.01)
+        os.kill(engine.process.process_ids[0], signal.SIGSTOP)
+        await until_sick(engine, 10)
+        assert engine.process.hung
+        await pair.revive()
+        with pytest.raises(EngineDead):
+            await call
+        assert pair.healthy
+        assert len((await engine.sample(LONG))[0].token_ids) == 400
+
+        starving = engine.process.process_ids[0]
+        resource.prlimit(starving, resource.RLIMIT_AS, (2**20, 2**20))
+        wide = dataclasses.replace(LONG, prefix=tuple(range(65, 90)) * 10, n=64, max_tokens=200)
+        with pytest.raises(EngineDead):
+            await engine.sample(wide)
+        assert not pair.healthy
+    finally:
+        await pair.close()
+
+
+def listening_addresses(process_ids: Sequence[int]) -> set[str]:
+    """The addresses at which processes listen over TCP, as /proc writes them."""
+    inodes = {
+        os.readlink(link) for pid in process_ids for link in Path(f"/proc/{pid}/fd").glob("*") if link.is_symlink()
+    }
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for row in Path(table).read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                found.add(fields[1].partition(":")[0])
+    return found
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_cve_2025_30202_engines_listen_on_the_loopback_alone(tiny_engines: EnginePair) -> None:
+    """Whatever vLLM and torch open between their processes is not to be reached from another machine."""
+    engines = [tiny_engines.generation.process, tiny_engines.reward.process if tiny_engines.reward else None]
+    process_ids = [os.getpid(), *(pid for engine in engines if engine for pid in engine.process_ids)]
+    loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+    assert listening_addresses(process_ids) <= loopback
 
 
 SCRIPT = """

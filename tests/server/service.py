@@ -22,6 +22,7 @@ from reward.registry import build_rewards
 from server.app import create_app
 from server.backend import Backend, Loader, Report
 from server.process import SearchServer, listen
+from server.protocol import limited
 from server.runtime import Runtime
 from server.settings import Settings
 
@@ -127,7 +128,8 @@ async def listening(engine: ScriptedEngine | None = None, **changes: Any) -> Asy
     app = create_app(settings(**changes), load=loader(made))
     opened = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{opened.getsockname()[1]}"
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    http = limited(app.state.runtime.settings.max_header_bytes)
+    config = uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=2)
     server = SearchServer(config, app.state.runtime, lambda: None)
     running = asyncio.create_task(server.serve(sockets=[opened]))
     try:

@@ -31,7 +31,12 @@ async def test_a_full_server_turns_away_at_once() -> None:
         assert (await service.client.get("/health/ready")).status_code == 200
         assert (await service.client.get("/metrics")).status_code == 200
         assert await asyncio.gather(*admitted) == [200, 200]
-        assert service.runtime.metrics.registry.get_sample_value("mcts_searches_turned_away_total") == 2
+        assert (
+            service.runtime.metrics.registry.get_sample_value(
+                "mcts_searches_turned_away_total", {"reason": "queue_full"}
+            )
+            == 2
+        )
 
 
 async def test_a_wait_ends_in_time() -> None:

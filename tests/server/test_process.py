@@ -131,6 +131,30 @@ def test_the_drain_ends_in_time(stream: bool) -> None:
         assert replies[0].json()["error"]["message"] == "The server is stopping."
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_at_the_end_of_the_drain_searches_give_what_they_have(stream: bool) -> None:
+    """A search that has answers and would go on for long gives the best of them, and the exit code is 0."""
+    replies: list[httpx.Response] = []
+    search = {"strategy": "majority", "samples": 200, "width": 1, "adaptive": False}
+    with running([*SLOW, "0.05", "drain_seconds=0.7"]) as process:
+        asked = post(process, replies, stream=stream, model="abacus", search=search)
+        process.signal(signal.SIGTERM)
+        began = time.monotonic()
+        asked.join(20)
+        assert process.exit_code(10) == 0
+        assert time.monotonic() - began < 5
+    assert replies[0].status_code == 200
+    assert '"stop_reason":"deadline"' in replies[0].text
+
+
+def test_an_engine_that_is_lost_ends_the_process_with_its_reason() -> None:
+    """With ``on_engine_death: exit`` the exit code is 1 and the line says why."""
+    with running([*SLOW, "0.05", "on_engine_death=exit", "dies_after=1"]) as process:
+        assert httpx.post(process.url + CHATS, json=CHAT, timeout=30).status_code == 200
+        assert process.exit_code(10) == 1
+        assert "an engine died (on_engine_death is exit)" in process.text
+
+
 def test_a_second_signal_ends_now() -> None:
     """Nobody has to wait for a drain."""
     replies: list[Any] = []

@@ -10,7 +10,7 @@ import pytest
 from engine.scripted import ScriptedEngine
 from engine.scripted_language import END, ScriptedTokenizer, pieces_of, script_from
 from mcts.ports import JsonForm
-from server.forms import WHOLE
+from server.plans import WHOLE
 from tests.server.service import Service, backend, serving
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}

@@ -9,7 +9,7 @@ import pytest
 
 from engine.scripted import ScriptedEngine
 from engine.scripted_language import END, ScriptedTokenizer, pieces_of, script_from
-from server.forms import WHOLE
+from server.plans import WHOLE
 from tests.server.service import Service, backend, serving
 
 ADD: dict[str, Any] = {

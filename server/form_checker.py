@@ -1,0 +1,116 @@
+"""Checks clients' JSON Schemas in a worker process, under limits in time and memory, before anything else sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from pathlib import Path
+
+from mcts.errors import InvalidRequest, NotReady
+from reward.verifier_process import TooHard, VerifierProcess
+
+_log = logging.getLogger(__name__)
+
+WORKER = Path(__file__).with_name("form_worker.py")
+
+PARAM = "response_format.json_schema.schema"
+
+CHECK_SECONDS = 0.5
+"""Longest check, in processor time. Schemas of everyday use take thousandths of a second."""
+
+PATIENCE_SECONDS = 10.0
+"""Longest wait for it, on a machine that is busy with other things."""
+
+START_SECONDS = 60.0
+"""Longest start of a worker on a busy machine."""
+
+REMEMBERED = 1000
+"""Verdicts kept, the latest used."""
+
+TOO_COMPLEX = "the schema is too complex to be checked in time"
+
+
+class FormChecker:
+    """Tells whether schemas can be used, one at a time. The worker is started by the first that is asked about.
+
+    Args:
+        seconds: Longest check of a schema in processor time, above 0. Higher lets larger schemas in and hostile ones
+            hold up the others longer.
+        patience: Longest wait for it, above ``seconds``.
+        program: The worker's file.
+    """
+
+    def __init__(
+        self, seconds: float = CHECK_SECONDS, patience: float = PATIENCE_SECONDS, program: Path = WORKER
+    ) -> None:
+        self._seconds, self._patience, self._program = seconds, patience, program
+        self._faults: OrderedDict[tuple[str, bool], str] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self._worker: VerifierProcess | None = None
+        self._compiles = False  # whether the worker has what it compiles with
+
+    async def check(self, schema: str, *, compiled: bool, param: str = PARAM) -> None:
+        """Refuses a schema that cannot be used.
+
+        Args:
+            schema: As JSON.
+            compiled: Whether the engine will compile it, so that this must be tried first.
+            param: Dotted name of the field that holds it.
+
+        Raises:
+            InvalidRequest: It is none, cannot be compiled, or takes too long.
+            NotReady: The worker does not start or does not answer.
+        """
+        asked = (schema, compiled)
+        if asked not in self._faults:
+            async with self._turn:
+                self._remember(asked, await self._ask(schema, compiled))
+        self._faults.move_to_end(asked)
+        if fault := self._faults[asked]:
+            raise InvalidRequest(f"{param}: {fault}", param)
+
+    async def close(self) -> None:
+        """Ends the worker."""
+        worker, self._worker = self._worker, None
+        if worker:
+            await worker.kill()
+
+    async def _ask(self, schema: str, compiled: bool) -> str:
+        question = {"schema": schema, "compile": compiled, "seconds": self._seconds}
+        try:
+            worker = self._worker or await self._start()
+            if compiled and not self._compiles:
+                await self._load(worker)
+            reply = await worker.reply_to(question, self._patience)
+        except TooHard:
+            reply = {"fault": TOO_COMPLEX}
+            await self.close()
+        except TimeoutError:  # says little about the schema: the machine may be busy
+            await self.close()
+            raise NotReady("The process that checks schemas does not answer.") from None
+        except BaseException:  # such as a client that goes away: a late reply would be taken for the next one's
+            await self.close()
+            raise
+        if reply is None:  # it ended by itself: out of memory, or crashed, by what it was asked
+            await self.close()
+            reply = {"fault": TOO_COMPLEX}
+        return str(reply.get("fault", ""))
+
+    async def _start(self) -> VerifierProcess:
+        self._worker, self._compiles = await VerifierProcess.start(self._program, START_SECONDS), False
+        if self._worker is None:
+            raise NotReady("The process that checks schemas does not start.")
+        return self._worker
+
+    async def _load(self, worker: VerifierProcess) -> None:
+        self._compiles = await worker.reply_to({"load": True}, START_SECONDS) == {"loaded": True}
+        if not self._compiles:
+            raise NotReady("The process that checks schemas cannot load the compiler.")
+
+    def _remember(self, asked: tuple[str, bool], fault: str) -> None:
+        self._faults[asked] = fault
+        if len(self._faults) > REMEMBERED:
+            self._faults.popitem(last=False)
+        if fault == TOO_COMPLEX:
+            _log.warning("a client's JSON Schema was too complex to be checked and was refused")
