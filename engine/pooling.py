@@ -20,7 +20,7 @@ from engine.served import ServedModel
 from engine.settings import EngineSettings
 from engine.tokenizer import HFTokenizer
 from engine.vllm_errors import engine_errors
-from mcts.errors import RewardCallFailed, StartupError
+from mcts.errors import PathTooLong, RewardCallFailed, StartupError
 from mcts.ports import FloatArray
 from mcts.together import together
 
@@ -58,13 +58,14 @@ class PoolingEngine(ServedModel):
         """What vLLM gives for each prompt.
 
         Raises:
-            RewardCallFailed: The call failed, or a prompt is longer than the model reads.
+            PathTooLong: A prompt is longer than the model reads.
+            RewardCallFailed: The call failed.
             RewardDead: The reward engine is gone.
         """
         limit = self.info.max_model_len
         for prompt in prompts:
             if len(prompt) >= limit:
-                raise RewardCallFailed(f"The reward model reads fewer than {limit} tokens; a path has {len(prompt)}.")
+                raise PathTooLong(f"The reward model reads fewer than {limit} tokens; a path has {len(prompt)}.")
         return await together(self._pool(prompt) for prompt in prompts)
 
     async def _pool(self, prompt: Sequence[int]) -> FloatArray:

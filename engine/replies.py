@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from engine.sampling import stop_strings
-from engine.transcript import Transcript, could_begin, find_stop
+from engine.transcript import Transcript, find_stop
 from mcts.errors import EngineCallFailed
 from mcts.ports import NO_TOKEN, Continuation, Finish, FloatArray, IntArray, SampleRequest
+from mcts.stops import could_begin
 
 
 class FlatLogprobs(Protocol):

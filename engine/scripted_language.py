@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mcts.ports import Message
 
@@ -74,7 +75,19 @@ class ScriptedTokenizer:
             return chr(token - FIRST_CHARACTER)
         return tuple(dict.fromkeys(self.pieces))[token - FIRST_PIECE]
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
+    @property
+    def knows_tools(self) -> bool:
+        """It has no place for them."""
+        return False
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        continue_final: bool = False,
+        closed: bool = False,
+        tools: Sequence[Mapping[str, Any]] = (),  # noqa: ARG002
+    ) -> list[int]:
         """Token ids of a chat: each turn is its role's special token and its text."""
         turns = [f"<{_role(message)}>{message.content}" for message in messages]
         return self.encode("".join(turns) + ("" if continue_final or closed else "<assistant>"))

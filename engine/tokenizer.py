@@ -6,7 +6,7 @@ hand long chats to ``asyncio.to_thread``, which is safe: nothing is changed afte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import environment
@@ -35,6 +35,13 @@ class HFTokenizer:
     def has_chat_template(self) -> bool:
         """Whether chats can be rendered."""
         return bool(self._loaded.chat_template)
+
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the template has a place for tools, for calls of them and for what they gave."""
+        template = self._loaded.chat_template
+        texts = template.values() if isinstance(template, dict) else [template or ""]  # some have one for tools alone
+        return any("tools" in text for text in texts)
 
     @property
     def special_ids(self) -> frozenset[int]:
@@ -67,7 +74,14 @@ class HFTokenizer:
         """Whether a text comes back unchanged from encoding and decoding."""
         return self.decode(self.encode(text)) == text
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        continue_final: bool = False,
+        closed: bool = False,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> list[int]:
         """Token ids of a chat under the model's template.
 
         Args:
@@ -75,33 +89,42 @@ class HFTokenizer:
             continue_final: Leave the last turn, which must be the assistant's, open to be continued. What it says
                 stands at the end exactly as given, trailing blanks included.
             closed: End with the last turn, whoever's it is, instead of beginning another.
+            tools: Functions in OpenAI's shape, for templates that know tools.
 
         Raises:
             InvalidRequest: The model has no template, or its template refuses these messages.
         """
-        return self.encode(self.render_text(messages, continue_final=continue_final, closed=closed))
+        return self.encode(self.render_text(messages, continue_final=continue_final, closed=closed, tools=tools))
 
-    def render_text(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> str:
+    def render_text(
+        self,
+        messages: Sequence[Message],
+        *,
+        continue_final: bool = False,
+        closed: bool = False,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
         """The text that ``render`` encodes."""
         if not messages:
             raise InvalidRequest("A chat needs at least one message.", "messages")
         if not self.has_chat_template:
             raise InvalidRequest("This model has no chat template; use /v1/completions.", "messages")
         if not continue_final:
-            return self._apply(messages, add_generation_prompt=not closed)
+            return self._apply(messages, tools, add_generation_prompt=not closed)
         if messages[-1].role != "assistant":
             raise InvalidRequest("Only an assistant message can be continued.", "messages")
         start = messages[-1].content
         if not start:  # nothing to continue: an open turn is what the generation prompt gives
-            return self._apply(messages[:-1], add_generation_prompt=True)
-        text = self._apply(messages, continue_final_message=True)
+            return self._apply(messages[:-1], tools, add_generation_prompt=True)
+        text = self._apply(messages, tools, continue_final_message=True)
         bare = start.rstrip()  # some templates trim; what was trimmed is put back
         return text if text.endswith(start) or not text.endswith(bare) else text + start[len(bare) :]
 
-    def _apply(self, messages: Sequence[Message], **how: bool) -> str:
-        chat = [{"role": message.role, "content": message.content} for message in messages]
+    def _apply(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], **how: bool) -> str:
+        chat = [{"role": message.role, "content": message.content, **message.fields} for message in messages]
+        known = [dict(tool) for tool in tools] or None
         try:
-            return str(self._loaded.apply_chat_template(chat, tokenize=False, **how))
+            return str(self._loaded.apply_chat_template(chat, tools=known, tokenize=False, **how))
         except Exception as error:  # templates are programs: they raise jinja's, Python's and transformers' own errors
             reason = " ".join(str(error).split())[:200]
             raise InvalidRequest(f"The model's chat template refuses these messages: {reason}", "messages") from error

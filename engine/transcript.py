@@ -85,14 +85,3 @@ def find_stop(transcript: Transcript, stops: Sequence[str], first: int) -> tuple
         if at >= 0 and (best is None or at + len(stop) < best[0]):
             best = (at + len(stop), stop, at)
     return None if best is None else (best[1], best[2])
-
-
-def could_begin(text: str, stops: Sequence[str]) -> int:
-    """How many characters at the end of ``text`` might be the beginning of a stop string."""
-    longest = 0
-    for stop in stops:
-        for length in range(min(len(stop) - 1, len(text)), longest, -1):
-            if text.endswith(stop[:length]):
-                longest = length
-                break
-    return longest

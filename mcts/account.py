@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mcts.errors import EngineCallFailed, OutOfTokens, PromptTooLong, RewardCallFailed
+from mcts.errors import EngineCallFailed, OutOfTokens, PathTooLong, PromptTooLong
 from mcts.ports import Continuation, SampleRequest
 from mcts.seeds import derive_seed
 
@@ -28,7 +28,7 @@ class Account:
 
         Raises:
             OutOfTokens: The whole of it does not fit the budget, even when no other call is open.
-            RewardCallFailed: The prompt is longer than the engine reads.
+            PathTooLong: The prompt is longer than the engine reads.
             EngineCallFailed: The call failed, and so did its repetition.
             EngineDead: The engine is gone.
         """
@@ -39,7 +39,7 @@ class Account:
             try:
                 return await self.calls.draw(replace(request, seed=seed, search_id=task.search_id))
             except PromptTooLong as error:
-                raise RewardCallFailed(f"A path is too long to be judged: {error}") from error
+                raise PathTooLong(f"A path is too long to be judged: {error}") from error
             except EngineCallFailed:
                 if attempt == ATTEMPTS - 1:
                     raise

@@ -92,7 +92,7 @@ class Meter:
         return granted
 
     def settle(self, n: int, granted: int, generated: int, cached: int = 0) -> None:
-        """Gives back a reservation and books what was really generated (0 for a failed or cancelled call)."""
+        """Gives back a reservation and books what was really generated, as far as the engine tells."""
         self.reserved_tokens -= granted * n
         self.generated_tokens += generated
         self.cached_tokens += cached

@@ -1,24 +1,25 @@
-"""The two ports as one search uses them: every call metered, bounded, checked, repeated once and reported.
+"""The engine as one search uses it: every call metered, bounded, checked, repeated once and reported.
 
-Nothing else in a search talks to an engine or a reward model.
+Nothing else in a search talks to an engine; ``mcts.scoring`` talks to the reward model.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
-from mcts.account import ATTEMPTS, Account
+from mcts.account import ATTEMPTS
 from mcts.budget import Clock, Meter
-from mcts.checks import check_continuation, check_whole, checked_scores
-from mcts.errors import EngineCallFailed, InvalidRequest, RewardCallFailed
-from mcts.events import EngineCalled, Observer, RewardCalled
+from mcts.checks import check_continuation, check_whole
+from mcts.errors import EngineCallFailed
+from mcts.events import EngineCalled, Observer
 from mcts.grants import Grant, News, granted
-from mcts.ports import Continuation, Engine, Path, PathScore, SampleRequest, Sampling
+from mcts.ports import Continuation, Engine, SampleRequest, Sampling
 from mcts.result import Task
-from mcts.reward_ports import AnyReward, WritingReward
+from mcts.reward_ports import AnyReward
 from mcts.seeds import derive_seed
+from mcts.spent import Spent
 from mcts.steps import joined
 
 
@@ -173,22 +174,6 @@ class Calls:
                     raise
         raise AssertionError("unreachable")  # the last attempt returns or raises
 
-    async def score(self, paths: Sequence[Path]) -> tuple[PathScore, ...]:
-        """Scores paths, in order.
-
-        Raises:
-            RewardCallFailed: The call failed, and so did its repetition.
-            RewardDead: The reward engine is gone.
-            StepMismatch: The model's scores do not match the paths.
-        """
-        for attempt in range(ATTEMPTS):
-            try:
-                return await self._score(paths)
-            except RewardCallFailed:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")  # the last attempt returns or raises
-
     async def granted(self, n: int, max_tokens: int) -> Grant | None:
         """Reserves room for a call's worst case; None when there is none. See ``mcts.grants``."""
         grant = await granted(self.meter, self.room, n, max_tokens)
@@ -217,6 +202,7 @@ class Calls:
             EngineCallFailed: The call failed, or its reply cannot be used.
             EngineDead: The engine is gone.
         """
+        request = replace(request, spent=Spent())  # of this try alone
         with self._engine_call(request) as received:
             received.extend(await self.engine.sample(request))
             if len(received) != request.n:
@@ -270,27 +256,10 @@ class Calls:
             failed = type(error).__name__
             raise
         finally:
-            tokens = sum(len(piece.token_ids) for piece in received)
+            tokens = sum(len(piece.token_ids) for piece in received) or request.spent.tokens
             cached = sum(piece.cached_tokens for piece in received)
             self.meter.settle(request.n, request.max_tokens, tokens, cached)
             now = self.clock()
             since = now - self.meter.started
             self.observe(EngineCalled(request.n, tokens, cached, now - began, failed, since))
             self.room.tell()
-
-    async def _score(self, paths: Sequence[Path]) -> tuple[PathScore, ...]:
-        reward = self.reward
-        if reward is None:
-            raise InvalidRequest("This strategy needs a reward.", "search.reward")
-        began, failed = self.clock(), None
-        self.meter.reward_calls += 1
-        try:
-            if isinstance(reward, WritingReward):
-                return checked_scores(await reward.judge(paths, Account(self)), len(paths))
-            return checked_scores(await reward.score(paths), len(paths))
-        except BaseException as error:
-            failed = type(error).__name__
-            raise
-        finally:
-            now = self.clock()
-            self.observe(RewardCalled(len(paths), now - began, failed, now - self.meter.started))

@@ -108,6 +108,10 @@ class RewardCallFailed(RewardError):
     """One call to the reward engine failed; another may succeed."""
 
 
+class PathTooLong(RewardCallFailed):
+    """A path is longer than the reward model reads. Asking again is of no use."""
+
+
 class RewardDead(RewardError):
     """The reward engine is gone: no call will succeed until it is restarted."""
 

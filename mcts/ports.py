@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mcts.sampling import JsonForm as JsonForm  # noqa: PLC0414 - part of the engine's port
+from mcts.sampling import Sampling as Sampling  # noqa: PLC0414 - part of the engine's port
+from mcts.spent import Spent
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -33,10 +37,11 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat. ``fields`` are further ones that chat templates know, such as ``tool_calls``."""
 
     role: str
     content: str
+    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,42 +61,6 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class JsonForm:
-    """JSON, which constrained decoding makes of an answer. ``schema`` is JSON Schema as text; empty is any object."""
-
-    schema: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn. The defaults draw from the model's own distribution.
-
-    ``temperature`` ≥ 0 (0 is greedy), ``top_p`` in (0, 1], ``top_k`` ≥ 0 (0 is off), ``min_p`` in [0, 1], penalties in
-    [-2, 2], ``repetition_penalty`` > 0 (1 is off). ``stop`` strings are cut from the text, as OpenAI does, unless
-    ``include_stop``. ``logit_bias`` maps token ids to biases in [-100, 100]. ``form`` constrains a whole answer from
-    its first token on, so that only calls that write whole answers may carry it.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    repetition_penalty: float = 1.0
-    stop: tuple[str, ...] = ()
-    stop_token_ids: tuple[int, ...] = ()
-    include_stop: bool = False
-    ignore_eos: bool = False
-    min_tokens: int = 0
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    bad_words: tuple[str, ...] = ()
-    allowed_token_ids: tuple[int, ...] = ()
-    skip_special_tokens: bool = True
-    form: JsonForm | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One call to the engine.
 
@@ -106,6 +75,7 @@ class SampleRequest:
         top_logprobs: How many of the likeliest alternatives to report per token, 0 to 20. 0 means that none are
             reported; the chosen token's own log-probability always is.
         search_id: Groups the calls of one search, for affinity and for tracing. Has no effect on the text.
+        spent: Where ``Engine.sample`` tells what it had generated when it is cancelled.
     """
 
     prefix: tuple[int, ...]
@@ -116,6 +86,7 @@ class SampleRequest:
     seed: int | None = None
     top_logprobs: int = 0
     search_id: str = ""
+    spent: Spent = field(default_factory=Spent, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +105,8 @@ class Continuation:
         finish: Why it ended; None only in a piece of a stream that goes on.
         stop: Which stop string or stop token id ended it, when ``finish`` is STOP.
         cached_tokens: How many tokens of the prefix came from the engine's cache.
+        trims: How many characters before this text belong to the stop text that ended it, and so to no answer. Engines
+            always give 0: they do not see the text before.
     """
 
     token_ids: tuple[int, ...]
@@ -145,6 +118,7 @@ class Continuation:
     finish: Finish | None
     stop: str | int | None = None
     cached_tokens: int = 0
+    trims: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +137,7 @@ class Step:
     finish: Finish | None
     stop: str | int | None = None
     forced: bool = False
+    trims: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +146,7 @@ class Path:
 
     Args:
         prompt: What the steps answer.
-        steps: The steps in order.
+        steps: The steps in order, their texts as the client sees them: none has anything to trim.
         scored_from: Index of the first step that this evaluation is about: the rollout's first. Confidence averages
             over ``steps[scored_from:]``; process reward models read the whole path.
         finished: Whether the text is a finished answer rather than a beginning.
@@ -213,7 +188,7 @@ class Engine(Protocol):
     """Where text comes from."""
 
     async def sample(self, request: SampleRequest) -> Sequence[Continuation]:
-        """Draws ``request.n`` continuations, in the order of their seeds. Cancelling the task aborts them.
+        """Draws ``request.n`` continuations, in the order of their seeds. Cancelled, it aborts and tells ``spent``.
 
         Raises:
             EngineCallFailed: This call failed.
@@ -246,6 +221,7 @@ class RewardModel(Protocol):
         """Scores each path, in order.
 
         Raises:
+            PathTooLong: A path is longer than the reward model reads.
             RewardCallFailed: This call failed.
             RewardDead: The reward engine is gone.
             StepMismatch: The model's scores do not match the steps.
@@ -267,11 +243,24 @@ class Tokenizer(Protocol):
         """The text of token ids, special tokens included."""
         ...
 
-    def render(self, messages: Sequence[Message], *, continue_final: bool = False, closed: bool = False) -> list[int]:
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the model's template has a place for tools, for calls of them and for what they gave."""
+        ...
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        continue_final: bool = False,
+        closed: bool = False,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> list[int]:
         """Token ids of a chat under the model's template.
 
         Ends with the start of the assistant's turn; with ``continue_final`` the last message (which must be the
         assistant's) is left open instead, to be continued; with ``closed`` the chat ends with its last message.
+        ``tools`` are functions in OpenAI's shape, for templates that know tools.
         """
         ...
 

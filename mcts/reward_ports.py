@@ -26,6 +26,7 @@ class TokenClassifier(Protocol):
         Several labels share 1 between them (softmax); a single one is a probability of its own (sigmoid).
 
         Raises:
+            PathTooLong: A prompt is longer than the model reads.
             RewardCallFailed: This call failed.
             RewardDead: The reward engine is gone.
         """
@@ -45,7 +46,8 @@ class LabelReader(Protocol):
         They are the model's own, over its whole vocabulary; -inf where a label is impossible.
 
         Raises:
-            RewardCallFailed: This call failed, or a prompt is longer than the model reads.
+            PathTooLong: A prompt is longer than the model reads.
+            RewardCallFailed: This call failed.
             RewardDead: The reward engine is gone.
         """
         ...
@@ -59,7 +61,8 @@ class SequenceScorer(Protocol):
         """The raw output for each prompt (token ids), without any activation, shape ``[prompts]``.
 
         Raises:
-            RewardCallFailed: This call failed, or a prompt is longer than the model reads.
+            PathTooLong: A prompt is longer than the model reads.
+            RewardCallFailed: This call failed.
             RewardDead: The reward engine is gone.
         """
         ...
@@ -90,6 +93,7 @@ class WritingReward(Protocol):
         that are otherwise equal.
 
         Raises:
+            PathTooLong: The engine cannot read so long a path.
             RewardCallFailed: This call failed.
             VerdictUnreadable: No score could be read.
             OutOfTokens: The search's budget has no room for a verdict.

@@ -29,9 +29,11 @@ from mcts.events import (
 from mcts.grown import Grown, Numbered
 from mcts.ports import Path, PathScore, Step
 from mcts.result import Candidate, SearchResult, Tally, Task
+from mcts.scoring import scored
 from mcts.steps import ENDED, spliced
+from mcts.stops import certain
 from mcts.strategy import Ports
-from mcts.tree import Node, step_key
+from mcts.tree import Node, begins_with
 from mcts.votes import Leader, VoteRule, elect
 
 Work = Callable[[], Awaitable[None]]
@@ -39,11 +41,6 @@ Work = Callable[[], Awaitable[None]]
 
 class _Stop(Exception):
     """Raised in one task of a search to end the others."""
-
-
-def _begins_with(steps: Sequence[Step], beginning: Sequence[Step]) -> bool:
-    pairs = zip(steps, beginning, strict=False)
-    return len(steps) >= len(beginning) and all(step_key(one) == step_key(other) for one, other in pairs)
 
 
 class Search:
@@ -71,6 +68,7 @@ class Search:
         self._leader = Leader()
         self._tree_steps: list[tuple[Step, ...]] = []
         self._committed: tuple[Step, ...] = ()
+        self._told = 0  # characters of what was committed
         self._unscored: list[Path] = []  # finished paths whose scores are still to come
 
     @property
@@ -156,7 +154,7 @@ class Search:
             return []
         finished = [path for path in paths if path.finished]
         self._unscored += finished  # equal ones included: each is a vote
-        scores = dict(zip(distinct, await self.calls.score(list(distinct.values())), strict=True))
+        scores = dict(zip(distinct, await scored(self.calls, list(distinct.values())), strict=True))
         self._unscored = [path for path in self._unscored if path not in finished]
         seconds = self.meter.seconds
         for key, path in zip(keys, paths, strict=True):
@@ -181,7 +179,7 @@ class Search:
         candidate = Candidate(path, answer, reward, score.steps if score else (), number)
         self.candidates.append(candidate)
         self._tree_steps.append(steps)
-        if _begins_with(steps, self._committed):
+        if begins_with(steps, self._committed):
             self._leader.add(candidate)
         self.emit(AnswerFound(number, answer, path.text, reward, self.meter.seconds))
 
@@ -198,13 +196,13 @@ class Search:
         """Whether a finished candidate passes through a node."""
         begun = node.steps()
         pairs = zip(self.candidates, self._tree_steps, strict=True)
-        return any(candidate.path.finished and _begins_with(steps, begun) for candidate, steps in pairs)
+        return any(candidate.path.finished and begins_with(steps, begun) for candidate, steps in pairs)
 
     def commit(self, node: Node) -> None:
         """Decides that the answer begins with the path to a node, and tells the text that this adds.
 
         From now on only candidates that begin so take part in the vote. A finished one must exist already, and the
-        node be a child of the one committed before, or of the root.
+        node be a child of the one committed before, or of the root. An end that might begin a stop text waits.
         """
         new = node.steps()[len(self._committed) :]
         self._committed = node.steps()
@@ -213,14 +211,15 @@ class Search:
             self._leader.add(candidate)
         seconds = self.meter.seconds
         self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds))
-        text = "".join(step.text for step in new)
+        text = certain(self._committed, () if node.ended else self.task.sampling.stop)[self._told :]
         if text:
+            self._told += len(text)
             self.emit(AnswerText(text, sum(len(step.token_ids) for step in new), seconds))
 
     def _standing(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates that begin with what was committed."""
         pairs = zip(candidates, self._tree_steps, strict=True)
-        return [candidate for candidate, steps in pairs if _begins_with(steps, self._committed)]
+        return [candidate for candidate, steps in pairs if begins_with(steps, self._committed)]
 
     def simulation_done(self) -> None:
         """Counts a completed simulation or sample."""

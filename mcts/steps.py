@@ -11,6 +11,7 @@ import numpy as np
 
 from mcts.options import require, require_between
 from mcts.ports import Continuation, Finish, Step
+from mcts.stops import trimmed
 
 ENDED = frozenset({Finish.EOS, Finish.STOP})
 """Finishes after which the model has nothing to add: the text is an answer."""
@@ -112,6 +113,7 @@ def _slice(continuation: Continuation, start: int, end: int, finish: Finish | No
         top_logprobs=continuation.top_logprobs[start:end],
         finish=continuation.finish if last else finish,
         stop=continuation.stop if last else None,
+        trims=0 if start else continuation.trims,
     )
 
 
@@ -129,10 +131,10 @@ def forced_step(text: str, token_ids: tuple[int, ...]) -> Step:
 
 
 def spliced(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Steps as the model reads them: the end-of-sequence token goes wherever more text follows it."""
+    """Steps as they are read: no end-of-sequence token where more text follows, no part of a stop text."""
     last = len(steps) - 1
-    return tuple(
-        _without_last_token(step) if step.finish is Finish.EOS and i < last else step for i, step in enumerate(steps)
+    return trimmed(
+        [_without_last_token(step) if step.finish is Finish.EOS and i < last else step for i, step in enumerate(steps)]
     )
 
 
@@ -169,4 +171,5 @@ def joined(pieces: Sequence[Continuation]) -> Continuation:
         finish=last.finish,
         stop=last.stop,
         cached_tokens=first.cached_tokens,
+        trims=first.trims,
     )

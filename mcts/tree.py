@@ -89,6 +89,12 @@ def step_key(step: Step) -> StepKey:
     return step.token_ids, step.finish in ENDED
 
 
+def begins_with(steps: Sequence[Step], beginning: Sequence[Step]) -> bool:
+    """Whether a path begins with equal steps."""
+    pairs = zip(steps, beginning, strict=False)
+    return len(steps) >= len(beginning) and all(step_key(one) == step_key(other) for one, other in pairs)
+
+
 def step_prior(step: Step) -> float:
     """Length-normalised likelihood of a step: exp of the mean log-probability of its tokens (TS-LLM, 2309.17179)."""
     if not len(step.logprobs):

@@ -49,7 +49,8 @@ class LabelReward:
         """Scores each path, in order. All steps that are not known yet are asked about at once, equal ones once.
 
         Raises:
-            RewardCallFailed: The call failed, a path is too long, or a score is not a number.
+            PathTooLong: A path is longer than the model reads.
+            RewardCallFailed: The call failed, or a score is not a number.
             RewardDead: The reward engine is gone.
             StepMismatch: The engine gave another number of scores than there are steps.
         """

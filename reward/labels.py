@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcts.checks import check_continuation
-from mcts.errors import EngineCallFailed, EngineDead, PromptTooLong, RewardCallFailed, RewardDead
+from mcts.errors import EngineCallFailed, EngineDead, PathTooLong, PromptTooLong, RewardCallFailed, RewardDead
 from mcts.ports import FloatArray, SampleRequest, Sampling
 from mcts.reward_ports import Sampler
 from mcts.together import together
@@ -71,7 +71,9 @@ class EngineLabels:
         """
         try:
             rows = await together(read_labels(self.engine, prompt, label_ids) for prompt in prompts)
-        except (EngineCallFailed, PromptTooLong) as error:
+        except PromptTooLong as error:
+            raise PathTooLong(f"The reward model: {error}") from error
+        except EngineCallFailed as error:
             raise RewardCallFailed(f"The reward model: {error}") from error
         except EngineDead as error:
             raise RewardDead(f"The reward model: {error}") from error

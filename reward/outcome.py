@@ -50,7 +50,8 @@ class OutcomeReward:
         """Scores each path, in order. All paths go to the engine at once.
 
         Raises:
-            RewardCallFailed: The call failed, a path is too long, or a logit is not a number.
+            PathTooLong: A path is longer than the model reads.
+            RewardCallFailed: The call failed, or a logit is not a number.
             RewardDead: The reward engine is gone.
             StepMismatch: The engine gave another number of logits than there are paths.
         """

@@ -20,8 +20,7 @@ class ProcessReward:
     """A ``RewardModel`` over a pooling engine, laid out by the model family's convention.
 
     A path without text is worth 0 and is never sent. A path longer than the reward model can read raises
-    ``RewardCallFailed``: cropping would score a solution without its question, so the serving side is expected to
-    give the reward model at least the context of the generating one.
+    ``PathTooLong``: cropping would score a solution without its question.
 
     Because these models are causal, the score of a step depends only on what stands before it. Scores are therefore
     remembered by that beginning, and a path that is the start of one already scored costs nothing.
@@ -52,7 +51,8 @@ class ProcessReward:
         """Scores each path, in order. All paths go to the engine at once.
 
         Raises:
-            RewardCallFailed: The call failed, a path is too long, or a score is not a number.
+            PathTooLong: A path is longer than the model reads.
+            RewardCallFailed: The call failed, or a score is not a number.
             RewardDead: The reward engine is gone.
             StepMismatch: The engine gave another number of scores than there are steps.
         """

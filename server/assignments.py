@@ -10,18 +10,28 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mcts.errors import InvalidRequest, PromptTooLong, UnknownModel
-from mcts.ports import Prompt, Sampling
+from mcts.ports import JsonForm, Prompt, Sampling
 from mcts.result import Task
 from server.backend import Backend
-from server.forms import check_form, form_of
+from server.forms import SCHEMA_PARAM, check_form, form_of
 from server.options import own_sampling
 from server.plans import Plan, make_plan
 from server.presets import SEPARATOR, Preset
 from server.runtime import Runtime
 from server.schemas.generation import GenerationFields
 from server.settings import Settings
+from server.tooling import Tooling
 
-ReadPrompt = Callable[[Plan, Backend], Awaitable[Prompt]]
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the client wrote, as the model reads it, and the tools that the answer may call."""
+
+    prompt: Prompt
+    tooling: Tooling | None = None
+
+
+ReadPrompt = Callable[[Plan, Backend], Awaitable[Reading]]
 """Turns what the client wrote into tokens, as the plan wants it."""
 
 
@@ -34,6 +44,7 @@ class Assignment:
     task: Task
     plan: Plan
     backend: Backend
+    tooling: Tooling | None = None
 
     @property
     def search_id(self) -> str:
@@ -66,15 +77,20 @@ async def assign(
     backend, settings = runtime.backend, runtime.settings
     preset = find_preset(request.model, runtime)
     plan = make_plan(request.search, preset, request.reasoning_effort, settings, backend)
-    prompt = await read(plan, backend)
+    reading = await read(plan, backend)
+    prompt, tools = reading.prompt, reading.tooling
     max_tokens = _max_tokens(request, len(prompt.token_ids), backend, settings)
     _check_size(request, plan, max_tokens, settings)
     own = own_sampling(plan.strategy, settings.default_temperature, backend.sampling)
-    await check_form(request.response_format, runtime.forms, backend)
-    form = form_of(request.response_format, plan, backend)
+    form = form_of(request.response_format, plan, backend) or _calls_form(tools, backend)
+    sampling = _sampling(request, own, backend)
+    if tools and tools.shows_marks and request.skip_special_tokens is None:
+        sampling = replace(sampling, skip_special_tokens=False)
+    if form:
+        await check_form(form, "tools" if tools else SCHEMA_PARAM, runtime.forms, backend)
     task = Task(
         prompt=prompt,
-        sampling=replace(_sampling(request, own, backend), form=form),
+        sampling=replace(sampling, form=form),
         max_tokens=max_tokens,
         budget=plan.budget,
         seed=request.seed,
@@ -83,7 +99,14 @@ async def assign(
         n=request.n or 1,
         context=backend.max_model_len,
     )
-    return Assignment(reply_id, request.model or settings.model_name, task, plan, backend)
+    return Assignment(reply_id, request.model or settings.model_name, task, plan, backend, tools)
+
+
+def _calls_form(tools: Tooling | None, backend: Backend) -> JsonForm | None:
+    form = tools.held_to() if tools else None
+    if form and not backend.constrains:
+        raise InvalidRequest("The engine of this server cannot be made to call a tool.", "tool_choice")
+    return form
 
 
 def find_preset(model: str, runtime: Runtime) -> Preset:

@@ -16,6 +16,7 @@ from server.schemas.reply import (
     SearchSummary,
     TextChoice,
     TextCompletionChunk,
+    ToolCallPiece,
     Usage,
 )
 
@@ -52,6 +53,10 @@ class Chunks(ABC):
         """A piece of an answer."""
 
     @abstractmethod
+    def call(self, index: int, piece: ToolCallPiece) -> bytes:
+        """A piece of a call of a tool."""
+
+    @abstractmethod
     def finish(self, index: int, reason: FinishReason, summary: SearchSummary | None) -> bytes:
         """Ends a choice; the last one of a search carries its summary."""
 
@@ -82,6 +87,10 @@ class ChatChunks(Chunks):
     def content(self, index: int, text: str, logprobs: Logprobs | None = None) -> bytes:
         """A piece of an answer."""
         return self._chunk([ChunkChoice(index=index, delta=Delta(content=text), logprobs=logprobs)])
+
+    def call(self, index: int, piece: ToolCallPiece) -> bytes:
+        """A piece of a call of a tool."""
+        return self._chunk([ChunkChoice(index=index, delta=Delta(tool_calls=[piece]))])
 
     def finish(self, index: int, reason: FinishReason, summary: SearchSummary | None) -> bytes:
         """Ends a choice."""
@@ -118,6 +127,10 @@ class TextChunks(Chunks):
         self._written[index] = start + len(text)
         told = older_shape(logprobs.content, start) if logprobs else None
         return self._chunk([TextChoice(index=index, text=text, logprobs=told, finish_reason=None)])
+
+    def call(self, index: int, piece: ToolCallPiece) -> bytes:  # noqa: ARG002
+        """Nothing: texts call no tools."""
+        return NOTHING
 
     def finish(self, index: int, reason: FinishReason, summary: SearchSummary | None) -> bytes:
         """Ends a choice."""

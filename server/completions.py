@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mcts.errors import InvalidRequest
 from mcts.ports import Prompt
 from mcts.result import Candidate
-from server.assignments import Assignment, ReadPrompt, assign, known_ids
+from server.assignments import Assignment, Reading, ReadPrompt, assign, known_ids
 from server.backend import Backend
 from server.plans import Plan
 from server.replies import Ended, fingerprint, finish_reason, path_logprobs, summary, total_usage
@@ -38,7 +38,7 @@ async def assign_each(
 
 
 def _reader(request: schema.CompletionRequest, given: str | list[int]) -> ReadPrompt:
-    async def read(_: Plan, backend: Backend) -> Prompt:
+    async def read(_: Plan, backend: Backend) -> Reading:
         if isinstance(given, str):
             special = request.add_special_tokens is not False
             token_ids = await asyncio.to_thread(backend.tokenizer.encode, given, special=special)
@@ -48,7 +48,7 @@ def _reader(request: schema.CompletionRequest, given: str | list[int]) -> ReadPr
             text = await asyncio.to_thread(backend.tokenizer.decode, token_ids)
         if not token_ids:
             raise InvalidRequest("The prompt is empty.", "prompt")
-        return Prompt(tuple(token_ids), text=text)
+        return Reading(Prompt(tuple(token_ids), text=text))
 
     return read
 

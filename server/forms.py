@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from mcts.errors import InvalidRequest
 from mcts.ports import JsonForm
@@ -15,16 +14,24 @@ from server.schemas.response_format import JsonObjectFormat, JsonSchemaFormat, R
 WHOLE = ("direct", "cot", "majority", "best_of_n", "weighted_best_of_n")
 """Strategies each of whose calls writes a whole answer: a form begins with an answer's first token."""
 
+SCHEMA_PARAM = "response_format.json_schema.schema"
 
-async def check_form(asked: ResponseFormat | None, checker: FormChecker, backend: Backend) -> None:
-    """Refuses a schema that is none, or that would hold up or harm the engine.
+
+async def check_form(form: JsonForm, param: str, checker: FormChecker, backend: Backend) -> None:
+    """Refuses a form that would hold up or harm the engine, wherever its schema comes from.
+
+    Args:
+        form: What answers are to be held to.
+        param: The request's field that it comes from.
+        checker: Tries it.
+        backend: What would be held to it.
 
     Raises:
         InvalidRequest: It cannot be used.
         NotReady: It cannot be checked now.
     """
-    if isinstance(asked, JsonSchemaFormat) and (schema := asked.json_schema.schema_) is not None:
-        await checker.check(_written(schema), compiled=backend.constrains and backend.compiles)
+    if form.schema and backend.compiles:
+        await checker.check(form.schema, param)
 
 
 def form_of(asked: ResponseFormat | None, plan: Plan, backend: Backend) -> JsonForm | None:
@@ -45,8 +52,4 @@ def form_of(asked: ResponseFormat | None, plan: Plan, backend: Backend) -> JsonF
         raise InvalidRequest("The engine of this server cannot be held to a form.", "response_format")
     if isinstance(asked, JsonObjectFormat) or asked.json_schema.schema_ is None:
         return JsonForm()
-    return JsonForm(_written(asked.json_schema.schema_))
-
-
-def _written(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, ensure_ascii=False)
+    return JsonForm(json.dumps(asked.json_schema.schema_, ensure_ascii=False))

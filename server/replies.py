@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from collections.abc import Sequence
 
 from mcts.ports import Finish, Path
@@ -14,6 +15,7 @@ from server.schemas import reply
 from server.searches import answer_text, answer_tokens
 from server.settings import Settings
 from server.thoughts import Split, ThoughtSplitter, split, splits_thoughts, splitter_for
+from server.tool_parsers import Parsed
 from server.version import version
 
 Ended = tuple[Assignment, SearchResult]
@@ -45,12 +47,27 @@ def _choice(
 ) -> reply.Choice:
     text = answer_text(winner)
     told = split(text, splitter) if splitter else Split(None, text, 0)
+    parsed = assignment.tooling.read(told.answer) if assignment.tooling else Parsed(told.answer)
+    calls = [
+        reply.ToolCall(id=call_id(), function=reply.CalledFunction(name=call.name, arguments=call.arguments))
+        for call in parsed.calls
+    ]
     return reply.Choice(
         index=index,
-        message=reply.Message(content=told.answer, reasoning=told.thought, reasoning_content=told.thought),
+        message=reply.Message(
+            content=(parsed.content or None) if calls else parsed.content,
+            tool_calls=calls or None,
+            reasoning=told.thought,
+            reasoning_content=told.thought,
+        ),
         logprobs=path_logprobs(assignment, winner.path, told.answer_from) if logprobs else None,
-        finish_reason=finish_reason(winner),
+        finish_reason="tool_calls" if calls else finish_reason(winner),
     )
+
+
+def call_id() -> str:
+    """A name for a call. Nine letters and digits, since Mistral's templates take nothing else."""
+    return uuid.uuid4().hex[:9]
 
 
 def path_logprobs(assignment: Assignment, path: Path, start: int = 0) -> reply.Logprobs:

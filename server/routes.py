@@ -47,7 +47,8 @@ CLIENT_CLOSED_REQUEST = 499
 async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
     """Answers a chat by searching."""
     runtime, name = runtime_of(request), f"chatcmpl-{request.state.request_id}"
-    assignment = await assign(body, chat_prompt(body), runtime, name, uuid.uuid4().hex)
+    read = chat_prompt(body, runtime.settings.tool_call_parser)
+    assignment = await assign(body, read, runtime, name, uuid.uuid4().hex)
     if body.stream:
         shape = Shape(
             ChatChunks,

@@ -8,16 +8,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from mcts.errors import NoAnswerInTime, NotReady
 from mcts.events import Observer, Observers
+from mcts.ports import AnswerReader
 from mcts.result import Candidate, SearchResult
 from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
-from reward.answers import StandardAnswers
 from reward.json_answers import JsonAnswers
 from server.assignments import Assignment
 from server.interruption import interrupted_by
 from server.rendering import ThreadedRenderer
 from server.runtime import Runtime
 from server.search_log import SearchLine
+from server.settings import Settings
+from server.thoughts import spoken
+from server.tooling import CallAnswers
 
 STOPPING = "The server is stopping."
 
@@ -53,7 +56,7 @@ async def run_search(
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
     ports = Ports(
         engine=backend.engine,
-        answers=JsonAnswers() if assignment.task.sampling.form else _answers(assignment),
+        answers=_reader(assignment, runtime.settings),
         reward=backend.rewards[plan.reward] if plan.reward else None,
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,
@@ -80,6 +83,15 @@ async def run_search(
     return result
 
 
+def _reader(assignment: Assignment, settings: Settings) -> AnswerReader:
+    """What reads the search's answers: calls of tools, JSON, or final answers in a text."""
+    seconds, tools = assignment.plan.budget.seconds, assignment.tooling
+    answers = assignment.backend.answers.for_search(None if seconds is None else seconds + VOTE_SECONDS)
+    if tools:
+        return CallAnswers(tools, answers, lambda text: spoken(text, assignment, settings))
+    return JsonAnswers() if assignment.task.sampling.form else answers
+
+
 def answer_tokens(result: SearchResult) -> int:
     """Generated tokens that stand in the winners; a step that two of them share counts once."""
     steps = {
@@ -95,9 +107,3 @@ def answer_text(candidate: Candidate) -> str:
 
 async def _strategy(assignment: Assignment, ports: Ports) -> SearchResult:
     return await STRATEGIES[assignment.plan.strategy].run(assignment.task, ports, assignment.plan.options)
-
-
-def _answers(assignment: Assignment) -> StandardAnswers:
-    """Reads answers for one search. Comparing them by algebra ends soon after the search's deadline."""
-    seconds = assignment.plan.budget.seconds
-    return assignment.backend.answers.for_search(None if seconds is None else seconds + VOTE_SECONDS)

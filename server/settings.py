@@ -15,6 +15,7 @@ from server.bundled import BUNDLED_MODEL, BUNDLED_REWARD_MODEL, bundled
 from server.service_settings import ServiceSettings
 from server.setting_kinds import Names, Pairs
 from server.setting_kinds import setting as _field
+from server.tool_parsers import ToolFormat
 
 MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
     "model",
@@ -39,7 +40,6 @@ class Settings(ServiceSettings):
         f"Default: {BUNDLED_REWARD_MODEL} with the bundled model, else none.",
         "PATH",
     )
-
     reward_convention: str = _field(
         MODEL,
         "",
@@ -87,6 +87,9 @@ class Settings(ServiceSettings):
         "auto",
         "Where chats show a thought that the model writes as <think>...</think> or <Thought>...</Thought>: in the "
         "reasoning fields (auto), or in the content as it came.",
+    )
+    tool_call_parser: ToolFormat = _field(
+        MODEL, "hermes", "How the model writes calls of tools: hermes (Qwen's too), llama3_json or mistral."
     )
     judge_votes: int = _field(
         MODEL, 1, "Verdicts per answer of the reward judge. Higher is steadier and dearer.", "N", ge=1, le=16

@@ -26,11 +26,12 @@ from server.interruption import ClientGone, disconnected, interrupted_by
 from server.logprobs import step_logprobs, tokens_from
 from server.middleware import key_of
 from server.progress import ProgressLines, event_fields
-from server.replies import Ended, fingerprint, finish_reason, summary, total_usage
+from server.replies import Ended, fingerprint, finish_reason, path_logprobs, summary, total_usage
 from server.runtime import Runtime
 from server.schemas.reply import Logprobs
 from server.searches import answer_text, placed, run_search
-from server.thoughts import Piece, ThoughtSplitter, split, splitter_for
+from server.speaker import Speaker
+from server.thoughts import ThoughtSplitter, split, splitter_for
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -140,7 +141,7 @@ class _Telling:
         total = getattr(plan.options, "samples", None) or plan.budget.simulations
         self._lines = ProgressLines(plan.strategy, total)
         self._told = 0  # characters of the first answer that have been taken while it was written
-        self._thoughts = self._splitter()  # of the first answer
+        self._speaker = self._speaker_of(index)  # of the first answer
 
     async def tell(self, news: asyncio.Queue[News], write: Write) -> SearchResult | Exception:
         """Writes until the search has ended, and gives its result or its failure."""
@@ -170,7 +171,7 @@ class _Telling:
             return  # told by whoever tells the whole stream
         elif isinstance(item, AnswerText) and not self._shape.logprobs:
             self._told += len(item.text)
-            yield from self._said(self._index, item.text, self._thoughts)
+            yield from self._speaker.feed(item.text)
         elif piece := self._news(item):
             yield piece
 
@@ -187,24 +188,27 @@ class _Telling:
             index = self._index + place
             if place:
                 yield from self._opening(index)
-            yield from self._answer(index, winner, 0 if place else self._told)
+            speaker = self._speaker_of(index) if place else self._speaker
+            yield from self._answer(index, winner, speaker, 0 if place else self._told)
             told = summary(self._assignment, result) if place == last else None
-            yield self._chunks.finish(index, finish_reason(winner), told)
+            yield self._chunks.finish(index, "tool_calls" if speaker.called else finish_reason(winner), told)
 
-    def _answer(self, index: int, winner: Candidate, told: int) -> Iterator[bytes]:
+    def _answer(self, index: int, winner: Candidate, speaker: Speaker, told: int) -> Iterator[bytes]:
         """The answer step by step, without what was told as it was written."""
-        splitter = self._splitter() if index > self._index else self._thoughts
-        if self._shape.logprobs:
-            yield from self._weighed(index, winner, splitter)
-            return
-        for step in winner.path.steps:
-            text, told = step.text[told:], max(0, told - len(step.text))
-            yield from self._said(index, text, splitter)
-        yield from self._rest(index, splitter)
+        if self._shape.logprobs and self._assignment.tooling:
+            logprobs = path_logprobs(self._assignment, winner.path)
+            yield from speaker.whole(answer_text(winner), logprobs)
+        elif self._shape.logprobs:
+            yield from self._weighed(index, winner)
+        else:
+            for step in winner.path.steps:
+                text, told = step.text[told:], max(0, told - len(step.text))
+                yield from speaker.feed(text)
+            yield from speaker.end()
 
-    def _weighed(self, index: int, winner: Candidate, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
+    def _weighed(self, index: int, winner: Candidate) -> Iterator[bytes]:
         """The answer with its log-probabilities: the thought first, which has none, then the answer step by step."""
-        start = 0
+        start, splitter = 0, self._splitter()
         if splitter:
             told = split(answer_text(winner), splitter)
             start = told.answer_from
@@ -224,15 +228,5 @@ class _Telling:
     def _splitter(self) -> ThoughtSplitter | None:
         return splitter_for(self._assignment) if self._shape.splits else None
 
-    def _said(self, index: int, text: str, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
-        if splitter:
-            yield from (self._told_as(index, piece) for piece in splitter.feed(text))
-        elif text:
-            yield self._chunks.content(index, text)
-
-    def _rest(self, index: int, splitter: ThoughtSplitter | None) -> Iterator[bytes]:
-        if splitter:
-            yield from (self._told_as(index, piece) for piece in splitter.end())
-
-    def _told_as(self, index: int, piece: Piece) -> bytes:
-        return (self._chunks.reasoning if piece.thought else self._chunks.content)(index, piece.text)
+    def _speaker_of(self, index: int) -> Speaker:
+        return Speaker(self._chunks, index, self._splitter(), self._assignment.tooling)

@@ -173,6 +173,11 @@ def splits_thoughts(settings: Settings) -> bool:
     return settings.reasoning_format == "auto"
 
 
+def spoken(text: str, assignment: Assignment, settings: Settings) -> str:
+    """What of a whole text is answer, not thought."""
+    return split(text, splitter_for(assignment)).answer if splits_thoughts(settings) else text
+
+
 def splitter_for(assignment: Assignment) -> ThoughtSplitter:
     """A splitter for an answer to this prompt, whose template may have opened a thought."""
     prompt = assignment.task.prompt

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from server.assignments import find_preset, known_ids
 from server.backend import Backend
-from server.chats import turns
+from server.chats import rendered, turns
 from server.responses import ERRORS
 from server.runtime import runtime_of
 from server.schemas.tokenization import Detokenized, DetokenizeRequest, TokenizeRequest, Tokens
@@ -42,4 +42,5 @@ def _encoded(body: TokenizeRequest, backend: Backend) -> list[int]:
         return backend.tokenizer.encode(body.prompt or "", special=body.add_special_tokens is not False)
     goes_on = bool(body.continue_final_message)
     closed = body.add_generation_prompt is False and not goes_on
-    return backend.tokenizer.render(turns(body.messages), continue_final=goes_on, closed=closed)
+    tools = [tool.model_dump(exclude_none=True, exclude={"function": {"strict"}}) for tool in body.tools or []]
+    return rendered(turns(body.messages), backend.tokenizer, tools, continue_final=goes_on, closed=closed)

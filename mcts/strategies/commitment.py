@@ -19,8 +19,7 @@ class Trunk:
     """How far the answer is decided.
 
     Simulations under way below steps that were not taken are not interrupted: they end as they would have, count in the
-    tree and in the budget, and have no part in the next block or in the vote. A call that is cancelled does not tell
-    what it had generated; so tokens stay counted exactly and no more of them are used than the budget allows.
+    tree and in the budget, and have no part in the next block or in the vote.
 
     Args:
         search: The search.

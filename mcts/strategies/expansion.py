@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcts.ports import Continuation, Step
+from mcts.stops import stopped
 from mcts.strategies.growth import Growth
 from mcts.strategies.one_step import is_blank, past_blank, step_bounds
 from mcts.strategies.top_tokens import begun_with_token, likeliest
@@ -32,12 +33,14 @@ async def branches(growth: Growth, leaf: Node, missing: int) -> list[tuple[Step,
         drawn = await _sampled(growth, leaf, prefix, missing, purpose)
     if drawn is None:
         return None
+    calls, rule, before = growth.search.calls, growth.options.step, leaf.steps()
     if growth.options.one_step:
-        calls, rule = growth.search.calls, growth.options.step
         drawn = await growth.together(
-            past_blank(calls, rule, prefix, one, f"{purpose}/on/{i}") for i, one in enumerate(drawn)
+            past_blank(calls, rule, prefix, before, one, f"{purpose}/on/{i}") for i, one in enumerate(drawn)
         )
         drawn = [one for one in drawn if not is_blank(one)]
+    else:
+        drawn = [stopped(before, one, calls.task.sampling) for one in drawn]
     return [growth.options.step.split(one) for one in drawn]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mcts.calls import Calls
-from mcts.ports import Continuation
+from mcts.ports import Continuation, Step
 from mcts.steps import ENDED, StepRule, joined
+from mcts.stops import stopped
 
 MOST_BLANK_CALLS = 2
 """Further calls for a step that is nothing but white space so far, before the branch is given up."""
@@ -19,6 +22,7 @@ async def past_blank(
     calls: Calls,
     rule: StepRule,
     prefix: tuple[int, ...],
+    before: Sequence[Step],
     drawn: Continuation,
     purpose: str,
     *,
@@ -26,10 +30,13 @@ async def past_blank(
 ) -> Continuation:
     """Continues a step that is blank so far: an empty step would mislead reward models that read its end.
 
+    A stop text of the client's that is complete with the step, wherever in the path it begins, ends the text.
+
     Args:
         calls: The search's calls.
         rule: What ends a step.
         prefix: Token ids of the prompt and of the steps before.
+        before: Those steps.
         drawn: The step so far.
         purpose: What further calls are for; siblings that are blank alike need different ones.
         greedy: Whether the likeliest tokens are taken.
@@ -37,6 +44,7 @@ async def past_blank(
     Raises:
         EngineError: A call failed for good.
     """
+    drawn = stopped(before, drawn, calls.task.sampling)
     for _ in range(MOST_BLANK_CALLS):
         if not is_blank(drawn):
             break
@@ -45,7 +53,7 @@ async def past_blank(
         more = await calls.sample(longer, purpose, max_tokens=limit, delimiters=delimiters, greedy=greedy)
         if not more:
             break
-        drawn = joined([drawn, more[0]])
+        drawn = stopped(before, joined([drawn, more[0]]), calls.task.sampling)
     return drawn
 
 

@@ -19,6 +19,7 @@ from mcts.ports import Continuation, PathScore, Step
 from mcts.result import SearchResult, Task
 from mcts.search import Search
 from mcts.steps import ENDED, StepRule, whole
+from mcts.stops import stopped
 from mcts.strategies.beginnings import fall_back_on_beginnings
 from mcts.strategies.one_step import is_blank, past_blank, step_bounds
 from mcts.strategies.paths import Beam, PathOptions, Share
@@ -127,8 +128,11 @@ class Population:
             drawn.extend(more)
         if rule:
             drawn = await self._together(
-                past_blank(calls, rule, prefix, one, f"{purpose}/on/{i}", greedy=greedy) for i, one in enumerate(drawn)
+                past_blank(calls, rule, prefix, steps, one, f"{purpose}/on/{i}", greedy=greedy)
+                for i, one in enumerate(drawn)
             )
+        else:
+            drawn = [stopped(steps, one, calls.task.sampling) for one in drawn]
         return [whole(one) for one in drawn if not is_blank(one)]
 
     async def _ahead(self, steps: tuple[Step, ...], new: Sequence[Step], purpose: str) -> list[tuple[Step, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mcts.ports import Finish, Step
 from mcts.steps import forced_step
+from mcts.stops import stopped
 from mcts.strategies.growth import Growth
 from mcts.tree import Node
 
@@ -35,7 +36,8 @@ async def reflect(growth: Growth, leaf: Node, tail: tuple[Step, ...]) -> None:
         drawn = await search.calls.sample(growth.prefix(doubted), "reflect")
         if not drawn:
             return
-        steps = (*doubted, *growth.options.step.split(drawn[0]))
+        second = stopped(doubted, drawn[0], search.task.sampling)
+        steps = (*doubted, *growth.options.step.split(second))
         path = search.path(steps, scored_from=len(doubted))
         (score,) = await search.score([path], leaf.number)
         if growth.options.joint:

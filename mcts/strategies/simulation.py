@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from mcts.ports import Path, PathScore, Step
+from mcts.stops import stopped
 from mcts.strategies.expansion import branches
 from mcts.strategies.growth import Growth
 from mcts.strategies.reflection import reflect
@@ -86,7 +87,8 @@ async def _roll_out(growth: Growth, node: Node) -> bool:
         drawn = await growth.search.calls.sample(growth.prefix(node.steps()), "rollout")
         if not drawn:
             return False
-        steps = (*node.steps(), *growth.options.step.split(drawn[0]))
+        rest = stopped(node.steps(), drawn[0], growth.search.task.sampling)
+        steps = (*node.steps(), *growth.options.step.split(rest))
         await _settle(growth, node, steps, node.depth)
     return True
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from mcts.calls import Calls
 from mcts.ports import NO_TOKEN, Continuation, Finish, Sampling
 from mcts.steps import ENDED, joined
+from mcts.stops import stopped
 
 MOST_RANKED = 20
 """Engines report at most that many likeliest tokens."""
@@ -89,7 +90,7 @@ async def begun_with_token(
     rest = await calls.sample(
         (*prefix, token), "begun", max_tokens=limit, delimiters=delimiters, top_logprobs=top_logprobs
     )
-    return (joined([first, rest[0]]) if rest else first,)
+    return (stopped((), joined([first, rest[0]]), calls.task.sampling) if rest else first,)
 
 
 def _too_short(calls: Calls, prefix: tuple[int, ...]) -> bool:

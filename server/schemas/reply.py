@@ -8,7 +8,7 @@ from pydantic import Field
 
 from server.schemas.common import Reply
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class TopLogprob(Reply):
@@ -32,11 +32,36 @@ class Logprobs(Reply):
     refusal: None = None
 
 
+class CalledFunction(Reply):
+    """What is to be called, and with what."""
+
+    name: str | None = Field(default=None, description="In streams only in a call's first piece.")
+    arguments: str = Field(description="A JSON object as text; in streams a piece of it.")
+
+
+class ToolCall(Reply):
+    """A call that the client is asked to make."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class ToolCallPiece(Reply):
+    """A piece of a call; the first one of each call has its id, type and name."""
+
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: CalledFunction
+
+
 class Message(Reply):
     """The answer."""
 
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None = Field(description="Null where the answer is nothing but calls.")
+    tool_calls: list[ToolCall] | None = None
     reasoning: str | None = Field(
         default=None, description="What the model thought before it answered, where it writes that; in both fields."
     )
@@ -188,6 +213,7 @@ class Delta(Reply):
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+    tool_calls: list[ToolCallPiece] | None = None
     reasoning: str | None = Field(
         default=None,
         description="Search progress, and the model's own thought; the same in both fields, for clients that read one.",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from server.schemas.chat import ChatMessage
 from server.schemas.common import Reply, Request, Text, at_field
 from server.schemas.completion import TokenIds
+from server.schemas.tools import MOST_TOOLS, Tool
 
 MODEL = Field("", description="The served model or one of its presets. Empty is the served model.")
 
@@ -17,6 +20,9 @@ class TokenizeRequest(Request):
     model: Text = MODEL
     prompt: Text | None = Field(None, description="A text.")
     messages: list[ChatMessage] | None = Field(None, min_length=1, max_length=4096, description="A chat.")
+    tools: Annotated[list[Tool], Field(max_length=MOST_TOOLS)] | None = Field(
+        None, description="Tools on offer in the chat."
+    )
     add_special_tokens: bool | None = Field(
         None, description="Add the tokenizer's own special tokens; unless set, true for texts and false for chats."
     )
@@ -33,7 +39,7 @@ class TokenizeRequest(Request):
         if (self.prompt is None) == (self.messages is None):
             raise at_field("prompt", "either prompt or messages is needed, and not both")
         if self.prompt is not None:
-            for name in ("add_generation_prompt", "continue_final_message"):
+            for name in ("add_generation_prompt", "continue_final_message", "tools"):
                 if getattr(self, name):
                     raise at_field(name, "needs messages")
         elif self.add_special_tokens:

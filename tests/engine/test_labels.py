@@ -7,7 +7,7 @@ import pytest
 
 from engine.pair import EnginePair
 from engine.vllm_engine import VllmEngine
-from mcts.errors import RewardCallFailed
+from mcts.errors import PathTooLong
 from mcts.ports import SampleRequest, Sampling
 from reward.labels import EngineLabels, read_labels
 
@@ -42,5 +42,5 @@ async def test_prompts_come_back_in_order_and_too_long_ones_fail(engine: VllmEng
     rows = await EngineLabels(engine).label_logprobs(prompts, labels)
     assert rows[0] == pytest.approx(rows[2], abs=1e-3)
     assert rows[0] != pytest.approx(rows[1], abs=1e-3)
-    with pytest.raises(RewardCallFailed):
+    with pytest.raises(PathTooLong):
         await EngineLabels(engine).label_logprobs([[65] * engine.info.max_model_len], labels)

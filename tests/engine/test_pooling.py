@@ -10,7 +10,7 @@ import pytest
 
 from engine.pair import EnginePair
 from engine.pooling import TagEngine
-from mcts.errors import RewardCallFailed
+from mcts.errors import PathTooLong
 from mcts.ports import FloatArray
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
@@ -66,7 +66,7 @@ async def test_many_prompts_come_back_in_order(reward: TagEngine) -> None:
 async def test_too_long_a_path_is_named(reward: TagEngine) -> None:
     """A path beyond the model's context fails its call with the lengths; the engine lives on."""
     limit = reward.info.max_model_len
-    with pytest.raises(RewardCallFailed, match=f"fewer than {limit} tokens; a path has {limit}"):
+    with pytest.raises(PathTooLong, match=f"fewer than {limit} tokens; a path has {limit}"):
         await reward.classify([[65] * limit])
     assert reward.healthy
 

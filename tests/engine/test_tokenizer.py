@@ -96,3 +96,29 @@ def test_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
     """A wrong path is a start error that names it."""
     with pytest.raises(StartupError, match=r"no model folder at '.*nowhere'"):
         load_tokenizer(str(tmp_path / "nowhere"))
+
+
+TOOL_TEMPLATE = (
+    "{% for tool in tools or [] %}[tool {{ tool.function.name }}]{% endfor %}"
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}"
+    "{% for c in m.tool_calls or [] %}[call {{ c.id }} {{ c.function.name }} {{ c.function.arguments | tojson }}]"
+    "{% endfor %}{% if m.role == 'tool' %}[of {{ m.tool_call_id }}]{% endif %}{% endfor %}"
+)
+
+
+def test_templates_that_know_tools_are_given_them(tokenizer: HFTokenizer, tiny_models: tuple[Path, Path]) -> None:
+    """Tools, calls with their arguments as an object, and what they gave. The tiny model's template knows none."""
+    assert not tokenizer.knows_tools
+    own = load_tokenizer(str(tiny_models[0]))
+    own._loaded.chat_template = TOOL_TEMPLATE
+    assert own.knows_tools
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+    messages = [
+        USER,
+        Message("assistant", "", {"tool_calls": [call]}),
+        Message("tool", "3", {"tool_call_id": "c1", "name": "add"}),
+    ]
+    tools = [{"type": "function", "function": {"name": "add"}}]
+    text = own.render_text(messages, tools=tools)
+    assert text == '[tool add][user]Hi[assistant][call c1 add {"a": 1}][tool]3[of c1]'
+    assert "[tool add]" not in own.render_text(messages)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from engine.replies import Assembler, ending
 from engine.sampling import stop_strings
-from engine.transcript import Transcript, could_begin, find_stop
+from engine.transcript import Transcript, find_stop
 from mcts.errors import EngineCallFailed
 from mcts.ports import Finish, SampleRequest, Sampling
+from mcts.stops import could_begin
 
 EOS = 300
 NO_EOS: frozenset[int] = frozenset({EOS})

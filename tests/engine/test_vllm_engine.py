@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -248,6 +249,26 @@ async def test_cancelling_aborts_in_the_engine(engine: VllmEngine) -> None:
     assert len(reply.token_ids) == 24
 
 
+@pytest.mark.parametrize("n", [1, 3])
+async def test_a_cancelled_call_tells_how_far_it_was(engine: VllmEngine, n: int) -> None:
+    """As many tokens as a stream of the same seed has been seen to be ahead of, and fewer than it wanted."""
+    sampling = Sampling(ignore_eos=True)
+    request = ask(engine, n=n, max_tokens=400, sampling=sampling)
+    stream = engine.stream(ask(engine, max_tokens=400, sampling=sampling))
+    task = asyncio.create_task(engine.sample(request))
+    while engine.process.busy < n:
+        await asyncio.sleep(0)
+    seen = 0
+    while seen < 20:
+        seen += len((await anext(stream)).token_ids)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await stream.aclose()  # type: ignore[attr-defined]
+    assert 10 * n < request.spent.tokens < 400 * n
+    assert engine.process.busy == 0
+
+
 async def test_closing_a_stream_aborts(engine: VllmEngine) -> None:
     """A reader that stops in the middle leaves nothing running."""
     stream = engine.stream(ask(engine, max_tokens=400, sampling=Sampling(ignore_eos=True)))
@@ -284,6 +305,15 @@ async def test_an_answer_can_be_held_to_a_schema(engine: VllmEngine) -> None:
     texts.append("".join([piece.text async for piece in engine.stream(request)]))
     assert all(json.loads(text) in ({"a": 1}, {"a": 2}) for text in texts)
     assert {reply.finish for reply in replies} == {Finish.EOS}
+
+
+async def test_no_blanks_are_written_between_the_parts_of_json(engine: VllmEngine) -> None:
+    """A model that knows no JSON would write them to its limit: numbers are drawn instead, and the answer ends."""
+    properties = {name: {"type": "integer", "minimum": 0, "maximum": 9} for name in "ab"}
+    schema = {"type": "object", "properties": properties, "required": ["a", "b"], "additionalProperties": False}
+    form = Sampling(temperature=1.0, form=JsonForm(json.dumps(schema)))
+    replies = await engine.sample(ask(engine, n=8, max_tokens=64, sampling=form))
+    assert all(re.fullmatch(r'\{"a":\d,"b":\d\}', reply.text) for reply in replies)
 
 
 async def test_a_schema_that_cannot_be_compiled_is_the_clients_fault(engine: VllmEngine) -> None:

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from engine.virtual_time import run_virtually
-from mcts.budget import Budget, Meter
-from mcts.errors import EngineCallFailed, EngineDead, RewardCallFailed, StepMismatch
-from mcts.events import EngineCalled, RewardCalled
+from mcts.budget import Budget, Meter, StopReason
+from mcts.errors import EngineCallFailed, EngineDead, PathTooLong, RewardCallFailed, StepMismatch
+from mcts.events import EngineCalled, PathScored, RewardCalled
 from mcts.grants import Grant
 from mcts.ports import PathScore
+from mcts.scoring import TOO_LONG
 from mcts.search import Search
 from mcts.seeds import SEED_GAP, derive_seed
-from tests.mcts.toys import garden
+from mcts.strategies import STRATEGIES
+from tests.mcts.toys import garden, search
 
 
 def _searching(where, use, **fields):
@@ -174,3 +176,68 @@ def test_a_path_never_outgrows_its_limit():
     drawn = _searching(where, lambda search: search.calls.sample(prefix, "test"), max_tokens=2)
     assert len(drawn[0].token_ids) == 1
     assert _searching(where, lambda search: search.calls.sample(prefix, "test"), max_tokens=1) == ()
+
+
+@pytest.mark.parametrize("name", ["uct", "beam", "best_of_n"])
+def test_a_path_too_long_for_the_reward_model_is_worth_nothing(name):
+    """The search goes on with the others; of three answers the two that can be read keep their worth.
+
+    The batch that held it is asked again path by path, never as a whole.
+    """
+    where = garden()
+    score, asked = where.reward.score, []
+
+    async def picky(paths):
+        asked.append(len(paths))
+        if any("answer: 4" in path.text for path in paths):
+            raise PathTooLong("too long")
+        return await score(paths)
+
+    where.reward.score = picky
+    spec = STRATEGIES[name]
+    result = search(spec.run, where, spec.defaults)
+    worth = {candidate.answer: candidate.reward for candidate in result.candidates}
+    assert worth == {"1": 0.25, "3": 0.5, "4": 0.0}
+    assert result.winners[0].answer in {"1", "3"}
+    assert {event.critique for event in where.seen(PathScored) if event.finished and not event.reward} == {TOO_LONG}
+    assert len([size for size in asked if size > 1]) < len(asked)
+
+
+def test_a_path_too_long_is_not_asked_about_again():
+    """Other failed calls are repeated; here that would be of no use."""
+    where = garden()
+    asked = []
+
+    async def refusing(paths):
+        asked.append(len(paths))
+        raise PathTooLong("too long")
+
+    where.reward.score = refusing
+    (score,) = _searching(where, lambda search: search.score([search.path(())]))
+    assert (score.value, score.critique, asked) == (0.0, TOO_LONG, [1])
+
+
+def test_what_cancelled_calls_had_generated_is_counted():
+    """Two samples are done (2 x 2 tokens and their ends), two calls are cut by the deadline, 7 tokens into each."""
+    where = garden()
+    sample = where.engine.sample
+
+    async def slow(request):
+        if len(where.engine.requests) < 2:
+            return await sample(request)
+        where.engine.requests.append(request)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            request.spent.tokens = 7
+            raise
+
+    where.engine.sample = slow
+    spec = STRATEGIES["best_of_n"]
+    options = replace(spec.defaults, samples=4)
+    result = search(spec.run, where, options, budget=Budget(seconds=5))
+    done = sum(len(candidate.path.token_ids) for candidate in result.candidates)
+    assert len(result.candidates) == 2
+    assert result.stop_reason is StopReason.DEADLINE
+    assert result.generated_tokens == done + 14
+    assert sorted(event.generated_tokens for event in where.seen(EngineCalled))[-2:] == [7, 7]

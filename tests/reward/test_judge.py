@@ -27,6 +27,7 @@ from mcts.errors import (
 from mcts.events import EngineCalled, PathScored
 from mcts.ports import Finish, Message, PathScore, Prompt, SampleRequest
 from mcts.result import SearchResult, Task
+from mcts.scoring import TOO_LONG
 from mcts.strategies import STRATEGIES
 from mcts.strategies.sampling import SamplingOptions
 from mcts.strategies.uct import UctOptions
@@ -251,15 +252,16 @@ def test_deadline_cancels_open_verdicts() -> None:
     assert where.open_calls == 0
 
 
-def test_too_long_a_verdicts_prompt_is_the_rewards_fault() -> None:
-    """The client asked for nothing too long; the judge's prompt is longer than the client's."""
+def test_an_answer_too_long_to_be_judged_is_worth_nothing() -> None:
+    """The client asked for nothing too long, the judge's prompt is longer: no error, and the critique says why."""
 
     def failing(request: SampleRequest, _: int) -> Exception | None:
         return PromptTooLong("too long") if request.max_tokens == 16 else None
 
     where = engine(failure=failing)
-    with pytest.raises(RewardCallFailed, match="too long to be judged"):
-        Run(where, judge(where), options=FOUR).result()
+    run = Run(where, judge(where), options=FOUR)
+    assert {candidate.reward for candidate in run.result().candidates} == {0.0}
+    assert {event.critique for event in run.events if isinstance(event, PathScored)} == {TOO_LONG}
 
 
 def test_failed_verdict_is_repeated_once() -> None:

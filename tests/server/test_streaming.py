@@ -113,7 +113,7 @@ async def test_direct_decoding_streams_its_text_as_it_is_written() -> None:
 
 async def test_progress_arrives_while_the_search_runs() -> None:
     """The first line comes long before the answer."""
-    async with listening(ScriptedEngine(latency=lambda _, number: 0.1 * (number + 1))) as service:
+    async with listening(ScriptedEngine(latency=lambda _, number: 0.3 * (number + 1))) as service:
         loop, seen = asyncio.get_running_loop(), dict[str, float]()
         body = {"messages": [{"role": "user", "content": QUESTION}], "stream": True, "model": "abacus:majority"}
         async with service.client.stream("POST", CHATS, json=body) as reply:
