@@ -8,10 +8,10 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check format train eval torture lock clean
+.PHONY: help install serve test check check-clients format train eval torture lock clean
 
 help:  ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.espalier-$(STACK)  ## install a locked stack into .venv (STACK=cpu, gpu, gateway or dev)
 
@@ -28,6 +28,9 @@ check: $(VENV)/.espalier-dev  ## lint, formatting and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+check-clients: $(VENV)/.espalier-dev  ## other people's clients against a started server (needs node and npm)
+	@$(BIN)/python -m tests.clients
 
 format: $(VENV)/.espalier-dev  ## format the code and mend what ruff can
 	@$(BIN)/ruff format .

@@ -26,8 +26,14 @@ ABORT_SECONDS = 0.05
 DEFAULTS = {
     "enable_prefix_caching": True,
     # Where any white space is allowed between the parts of JSON, a model that knows no JSON writes nothing else until
-    # its limit. Of the two backends that can forbid it, guidance compiles more schemas.
-    "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
+    # its limit; and where an object may have properties that its schema does not list, it makes some up, without end.
+    # Of the two backends that can forbid the first, guidance compiles more schemas. Both forbid the second as xgrammar,
+    # vLLM's usual choice, does.
+    "structured_outputs_config": {
+        "backend": "guidance",
+        "disable_any_whitespace": True,
+        "disable_additional_properties": True,
+    },
 }
 """Arguments of a generating engine, which the operator's own win over."""
 

@@ -1,0 +1,1 @@
+"""Checks of other people's clients against a started server: ``make check-clients``."""
