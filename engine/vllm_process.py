@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 _logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+"""How long an engine may take to end by itself; then it is killed."""
 
 KILL_SECONDS = 2.0
 """How long a killed engine's end may take to be noticed."""
@@ -100,9 +103,7 @@ class VllmProcess:
 
     async def kill(self) -> None:
         """Ends the engine's processes at once, whatever they are at; open calls fail with the engine's death."""
-        for process_id in self.process_ids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process_id, signal.SIGKILL)
+        _kill(self.process_ids)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KILL_SECONDS):
                 while self._llm is not None and not self._llm.errored:  # noqa: ASYNC110 - vLLM's own thread notices it
@@ -137,9 +138,14 @@ class VllmProcess:
 
     async def close(self) -> None:
         """Ends the engine's process; open calls fail. Closing twice does nothing."""
+        process_ids = self.process_ids
         llm, self._llm = self._llm, None
         if llm is not None:
-            await asyncio.to_thread(llm.shutdown)
+            ending = asyncio.ensure_future(asyncio.to_thread(llm.shutdown))
+            _, late = await asyncio.wait({ending}, timeout=CLOSE_SECONDS)
+            if late:
+                _kill(process_ids)
+            await ending
         self._cut_lifeline()
         if self._log is not None and not self._death_reported:  # what an engine died of must stay readable
             self._log.unlink(missing_ok=True)
@@ -212,6 +218,12 @@ class VllmProcess:
             dtype=str(config.dtype).removeprefix("torch."),
             log_path=str(self._log or ""),
         )
+
+
+def _kill(process_ids: Sequence[int]) -> None:
+    for process_id in process_ids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
 
 
 def usable_cores() -> int:

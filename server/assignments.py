@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mcts.errors import InvalidRequest, PromptTooLong, UnknownModel
-from mcts.ports import Prompt, Sampling
+from mcts.ports import JsonForm, Prompt, Sampling
 from mcts.result import Task
 from server.backend import Backend
-from server.forms import check_form, check_tools, form_of
+from server.forms import SCHEMA_PARAM, check_form, form_of
 from server.options import own_sampling
 from server.plans import Plan, make_plan
 from server.presets import SEPARATOR, Preset
@@ -82,14 +82,12 @@ async def assign(
     max_tokens = _max_tokens(request, len(prompt.token_ids), backend, settings)
     _check_size(request, plan, max_tokens, settings)
     own = own_sampling(plan.strategy, settings.default_temperature, backend.sampling)
-    await check_form(request.response_format, runtime.forms, backend)
-    form = form_of(request.response_format, plan, backend)
-    if tools:
-        await check_tools(tools, runtime.forms, backend)
-        form = tools.held_to()
+    form = form_of(request.response_format, plan, backend) or _calls_form(tools, backend)
     sampling = _sampling(request, own, backend)
     if tools and tools.shows_marks and request.skip_special_tokens is None:
         sampling = replace(sampling, skip_special_tokens=False)
+    if form:
+        await check_form(form, "tools" if tools else SCHEMA_PARAM, runtime.forms, backend)
     task = Task(
         prompt=prompt,
         sampling=replace(sampling, form=form),
@@ -102,6 +100,13 @@ async def assign(
         context=backend.max_model_len,
     )
     return Assignment(reply_id, request.model or settings.model_name, task, plan, backend, tools)
+
+
+def _calls_form(tools: Tooling | None, backend: Backend) -> JsonForm | None:
+    form = tools.held_to() if tools else None
+    if form and not backend.constrains:
+        raise InvalidRequest("The engine of this server cannot be made to call a tool.", "tool_choice")
+    return form
 
 
 def find_preset(model: str, runtime: Runtime) -> Preset:

@@ -34,7 +34,7 @@ class Backend:
         max_model_len: Most tokens of prompt and answer together.
         vocab_size: Token ids are below it.
         constrains: Whether the engine can be held to a form such as JSON.
-        compiles: Whether it does so by llguidance, which must be able to compile a client's schema.
+        compiles: Whether it compiles a schema for that, which must be tried elsewhere first.
         close: Frees the engines.
         healthy: Whether the engines can still generate; costs nothing. Asked several times a second.
         revive: Starts anew what is not healthy, or raises ``StartupError``; None where nothing can be.

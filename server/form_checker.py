@@ -14,8 +14,6 @@ _log = logging.getLogger(__name__)
 
 WORKER = Path(__file__).with_name("form_worker.py")
 
-PARAM = "response_format.json_schema.schema"
-
 CHECK_SECONDS = 0.5
 """Longest check, in processor time. Schemas of everyday use take thousandths of a second."""
 
@@ -23,7 +21,7 @@ PATIENCE_SECONDS = 10.0
 """Longest wait for it, on a machine that is busy with other things."""
 
 START_SECONDS = 60.0
-"""Longest start of a worker on a busy machine."""
+"""Longest start of a worker."""
 
 REMEMBERED = 1000
 """Verdicts kept, the latest used."""
@@ -45,29 +43,27 @@ class FormChecker:
         self, seconds: float = CHECK_SECONDS, patience: float = PATIENCE_SECONDS, program: Path = WORKER
     ) -> None:
         self._seconds, self._patience, self._program = seconds, patience, program
-        self._faults: OrderedDict[tuple[str, bool], str] = OrderedDict()
+        self._faults: OrderedDict[str, str] = OrderedDict()
         self._turn = asyncio.Lock()
         self._worker: VerifierProcess | None = None
-        self._compiles = False  # whether the worker has what it compiles with
 
-    async def check(self, schema: str, *, compiled: bool, param: str = PARAM) -> None:
-        """Refuses a schema that cannot be used.
+    async def check(self, schema: str, param: str) -> None:
+        """Refuses a schema that the engine could not compile, or not in time.
 
         Args:
             schema: As JSON.
-            compiled: Whether the engine will compile it, so that this must be tried first.
-            param: Dotted name of the field that holds it.
+            param: The request's field that it comes from.
 
         Raises:
-            InvalidRequest: It is none, cannot be compiled, or takes too long.
+            InvalidRequest: It cannot be compiled, or takes too long.
             NotReady: The worker does not start or does not answer.
         """
-        asked = (schema, compiled)
-        if asked not in self._faults:
-            async with self._turn:
-                self._remember(asked, await self._ask(schema, compiled))
-        self._faults.move_to_end(asked)
-        if fault := self._faults[asked]:
+        async with self._turn:
+            if schema not in self._faults:
+                self._remember(schema, await self._ask(schema))
+            self._faults.move_to_end(schema)
+            fault = self._faults[schema]
+        if fault:
             raise InvalidRequest(f"{param}: {fault}", param)
 
     async def close(self) -> None:
@@ -76,40 +72,31 @@ class FormChecker:
         if worker:
             await worker.kill()
 
-    async def _ask(self, schema: str, compiled: bool) -> str:
-        question = {"schema": schema, "compile": compiled, "seconds": self._seconds}
+    async def _ask(self, schema: str) -> str:
         try:
             worker = self._worker or await self._start()
-            if compiled and not self._compiles:
-                await self._load(worker)
-            reply = await worker.reply_to(question, self._patience)
+            reply = await worker.reply_to({"schema": schema, "seconds": self._seconds}, self._patience)
         except TooHard:
-            reply = {"fault": TOO_COMPLEX}
-            await self.close()
+            reply = None
         except TimeoutError:  # says little about the schema: the machine may be busy
             await self.close()
             raise NotReady("The process that checks schemas does not answer.") from None
         except BaseException:  # such as a client that goes away: a late reply would be taken for the next one's
             await self.close()
             raise
-        if reply is None:  # it ended by itself: out of memory, or crashed, by what it was asked
+        if reply is None:  # it ran out of time or of memory, or crashed, by what it was asked
             await self.close()
-            reply = {"fault": TOO_COMPLEX}
+            return TOO_COMPLEX
         return str(reply.get("fault", ""))
 
     async def _start(self) -> VerifierProcess:
-        self._worker, self._compiles = await VerifierProcess.start(self._program, START_SECONDS), False
+        self._worker = await VerifierProcess.start(self._program, START_SECONDS)
         if self._worker is None:
             raise NotReady("The process that checks schemas does not start.")
         return self._worker
 
-    async def _load(self, worker: VerifierProcess) -> None:
-        self._compiles = await worker.reply_to({"load": True}, START_SECONDS) == {"loaded": True}
-        if not self._compiles:
-            raise NotReady("The process that checks schemas cannot load the compiler.")
-
-    def _remember(self, asked: tuple[str, bool], fault: str) -> None:
-        self._faults[asked] = fault
+    def _remember(self, schema: str, fault: str) -> None:
+        self._faults[schema] = fault
         if len(self._faults) > REMEMBERED:
             self._faults.popitem(last=False)
         if fault == TOO_COMPLEX:

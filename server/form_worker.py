@@ -1,29 +1,24 @@
-"""A program of its own that tells whether a JSON Schema can be used. Run by ``server.form_checker``.
+"""A program of its own that tells whether a JSON Schema can be compiled. Run by ``server.form_checker``.
 
-It reads one JSON object a line from standard input, ``{"schema": …, "compile": true, "seconds": 0.5}``, and writes
-one a line: ``{"fault": ""}``, or what is wrong. The first line it writes is ``{"ready": true}``. ``{"load": true}``
-loads the compiler first, which takes seconds. It imports nothing of ours.
+It reads one JSON object a line from standard input, ``{"schema": …, "seconds": 0.5}``, and writes one a line:
+``{"fault": ""}``, or what is wrong. The first line it writes is ``{"ready": true}``. It imports nothing of ours.
 
-A schema is a stranger's: it can make the grammar's compiler run for long, run out of memory or crash, and what it does
-there it would do to the engine. So the system ends this process when a question has taken ``seconds`` of processor
-time, and memory is limited.
+A schema is a stranger's: it can make the grammar's compiler run for long, run out of memory or crash (a million
+required items are enough), and what it does there it would do to the server and to the engine. So the system ends this
+process when a question has taken ``seconds`` of processor time, and memory is limited.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 import logging
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable
 
-MEMORY_BYTES = 2 * 2**30
-"""Of address space. The compiler and what it is written in take a tenth of it."""
-
-OPEN_FILES = 256
+MEMORY_BYTES = 2**30
+OPEN_FILES = 64
 LONGEST_FAULT = 200
 
 
@@ -34,16 +29,9 @@ def limit_resources() -> None:
     except ImportError:  # not on Windows
         return
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-
-
-def forbid_files() -> None:
-    """From now on nothing is written. Packages may want to while they are imported."""
-    with contextlib.suppress(ImportError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def limit_time(seconds: float) -> None:
@@ -52,46 +40,22 @@ def limit_time(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_PROF, seconds)  # nothing handles its signal, whose default is to end the process
 
 
-@functools.cache
-def compiler() -> Any:
-    """The compiler that the engine will use, over the 256 bytes in place of the model's tokens."""
-    import llguidance
+def load() -> Callable[[str], str]:
+    """Loads the compiler that the engine uses, over bytes in place of the model's tokens; it tells faults."""
+    from llguidance import LLMatcher, LLTokenizer
 
-    made = llguidance, llguidance.LLTokenizer("byte")
-    forbid_files()
-    return made
+    tokens = LLTokenizer("byte")
 
+    def fault_in(schema: str) -> str:
+        try:
+            grammar = LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": False})
+            reason = LLMatcher.validate_grammar(grammar, tokens)
+        except Exception as error:  # noqa: BLE001 - whatever the compiler raises, this schema cannot be used
+            reason = str(error) or type(error).__name__
+        return f"it cannot be compiled: {' '.join(reason.split())[:LONGEST_FAULT]}" if reason else ""
 
-def compile_schema(schema: str) -> None:
-    """Does with a schema what the engine does before the first token.
-
-    Raises:
-        ValueError: It cannot be compiled.
-    """
-    guidance, tokens = compiler()
-    grammar = guidance.LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_flexible": False})
-    matcher = guidance.LLMatcher(tokens, grammar)
-    if not matcher.get_error():
-        matcher.compute_logit_bias()
-    if fault := matcher.get_error():
-        raise ValueError(fault.partition("<state>")[0])
-
-
-def fault_in(schema: str, *, compiled: bool) -> str:
-    """What is wrong with a schema; empty for nothing."""
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
-
-    read = json.loads(schema)
-    try:
-        validator_for(read).check_schema(read)
-        if compiled:
-            compile_schema(schema)
-    except SchemaError as error:
-        return f"not a JSON Schema: {error.message[:LONGEST_FAULT]}"
-    except Exception as error:  # noqa: BLE001 - whatever the compiler raises, this schema cannot be used
-        return f"it cannot be compiled: {' '.join(str(error).split())[:LONGEST_FAULT] or type(error).__name__}"
-    return ""
+    fault_in("{}")
+    return fault_in
 
 
 def main() -> None:
@@ -101,16 +65,12 @@ def main() -> None:
     os.environ.clear()
     logging.disable(logging.CRITICAL)  # a text of a client's belongs in no log
     limit_resources()
-    fault_in("{}", compiled=False)  # imports what is needed
+    fault_in = load()
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
         question = json.loads(line)
-        if question.get("load"):
-            compiler()
-            print(json.dumps({"loaded": True}), file=replies, flush=True)
-            continue
         limit_time(question["seconds"])
-        fault = fault_in(question["schema"], compiled=question["compile"])
+        fault = fault_in(question["schema"])
         limit_time(0)
         print(json.dumps({"fault": fault}), file=replies, flush=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from mcts.errors import InvalidRequest
 from mcts.ports import JsonForm
@@ -11,37 +10,25 @@ from server.backend import Backend
 from server.form_checker import FormChecker
 from server.plans import WHOLE, Plan
 from server.schemas.response_format import JsonObjectFormat, JsonSchemaFormat, ResponseFormat
-from server.tooling import Tooling
+
+SCHEMA_PARAM = "response_format.json_schema.schema"
 
 
-async def check_form(asked: ResponseFormat | None, checker: FormChecker, backend: Backend) -> None:
-    """Refuses a schema that is none, or that would hold up or harm the engine.
+async def check_form(form: JsonForm, param: str, checker: FormChecker, backend: Backend) -> None:
+    """Refuses a form that would hold up or harm the engine, wherever its schema comes from.
+
+    Args:
+        form: What answers are to be held to.
+        param: The request's field that it comes from.
+        checker: Tries it.
+        backend: What would be held to it.
 
     Raises:
         InvalidRequest: It cannot be used.
         NotReady: It cannot be checked now.
     """
-    if isinstance(asked, JsonSchemaFormat) and (schema := asked.json_schema.schema_) is not None:
-        await checker.check(_written(schema), compiled=backend.constrains and backend.compiles)
-
-
-async def check_tools(tools: Tooling, checker: FormChecker, backend: Backend) -> None:
-    """Refuses tools whose parameters are no schema, or, where a call is required, cannot be compiled.
-
-    Raises:
-        InvalidRequest: They cannot be used, or the engine cannot be made to call a tool.
-        NotReady: They cannot be checked now.
-    """
-    for place, tool in enumerate(tools.tools):
-        if schema := tool["function"].get("parameters"):
-            param = f"tools.{place}.function.parameters"
-            await checker.check(_written(schema), compiled=False, param=param)
-    form = tools.held_to()
-    if form is None:
-        return
-    if not backend.constrains:
-        raise InvalidRequest("The engine of this server cannot be made to call a tool.", "tool_choice")
-    await checker.check(form.schema, compiled=backend.compiles, param="tools")
+    if form.schema and backend.compiles:
+        await checker.check(form.schema, param)
 
 
 def form_of(asked: ResponseFormat | None, plan: Plan, backend: Backend) -> JsonForm | None:
@@ -62,8 +49,4 @@ def form_of(asked: ResponseFormat | None, plan: Plan, backend: Backend) -> JsonF
         raise InvalidRequest("The engine of this server cannot be held to a form.", "response_format")
     if isinstance(asked, JsonObjectFormat) or asked.json_schema.schema_ is None:
         return JsonForm()
-    return JsonForm(_written(asked.json_schema.schema_))
-
-
-def _written(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, ensure_ascii=False)
+    return JsonForm(json.dumps(asked.json_schema.schema_, ensure_ascii=False))

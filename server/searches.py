@@ -12,7 +12,6 @@ from mcts.ports import AnswerReader
 from mcts.result import Candidate, SearchResult
 from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
-from reward.answers import StandardAnswers
 from reward.json_answers import JsonAnswers
 from server.assignments import Assignment
 from server.interruption import interrupted_by
@@ -86,7 +85,8 @@ async def run_search(
 
 def _reader(assignment: Assignment, settings: Settings) -> AnswerReader:
     """What reads the search's answers: calls of tools, JSON, or final answers in a text."""
-    answers, tools = _answers(assignment), assignment.tooling
+    seconds, tools = assignment.plan.budget.seconds, assignment.tooling
+    answers = assignment.backend.answers.for_search(None if seconds is None else seconds + VOTE_SECONDS)
     if tools:
         return CallAnswers(tools, answers, lambda text: spoken(text, assignment, settings))
     return JsonAnswers() if assignment.task.sampling.form else answers
@@ -107,9 +107,3 @@ def answer_text(candidate: Candidate) -> str:
 
 async def _strategy(assignment: Assignment, ports: Ports) -> SearchResult:
     return await STRATEGIES[assignment.plan.strategy].run(assignment.task, ports, assignment.plan.options)
-
-
-def _answers(assignment: Assignment) -> StandardAnswers:
-    """Reads answers for one search. Comparing them by algebra ends soon after the search's deadline."""
-    seconds = assignment.plan.budget.seconds
-    return assignment.backend.answers.for_search(None if seconds is None else seconds + VOTE_SECONDS)
