@@ -118,6 +118,8 @@ def _call_schema(tool: Mapping[str, Any], shared: dict[str, dict[str, Any]]) -> 
 class CallAnswers:
     """The ``AnswerReader`` of searches with tools: calls vote as calls, answers without any as they always do.
 
+    Texts without a recognisable answer stand together, so that a single call is not preferred to many of them.
+
     Args:
         tooling: Reads calls.
         answers: Reads all other answers.
@@ -127,22 +129,29 @@ class CallAnswers:
     def __init__(self, tooling: Tooling, answers: AnswerReader, spoken: Callable[[str], str]) -> None:
         self._tooling, self._answers, self._spoken = tooling, answers, spoken
         self._calls: set[str] = set()
+        self._texts: set[str] = set()
 
     def extract(self, text: str) -> str | None:
-        """The calls in one normal form, or the answer in a text without calls."""
+        """The calls in one normal form, or the answer in a text without calls, or the text; None for a blank one."""
         calls = self._tooling.read(self._spoken(text)).calls
         if not calls:
-            return self._answers.extract(text)
+            answer = self._answers.extract(text)
+            if answer is None and text.strip():
+                self._texts.add(text)
+                return text
+            return answer
         answer = f"[{', '.join(call.key for call in calls)}]"
         self._calls.add(answer)
         return answer
 
     async def group(self, answers: Sequence[str]) -> Sequence[int]:
-        """For each answer the index of the first one that is the same: equal calls, or equivalent answers."""
-        plain = [place for place, answer in enumerate(answers) if answer not in self._calls]
+        """For each answer the index of the first one that is the same: equal calls, equivalent answers, or texts."""
+        told = self._calls | self._texts
+        plain = [place for place, answer in enumerate(answers) if answer not in told]
         alike = await self._answers.group([answers[place] for place in plain])
         first: dict[str, int] = {}
-        found = [first.setdefault(answer, place) for place, answer in enumerate(answers)]
+        keys = ("" if answer in self._texts else answer for answer in answers)
+        found = [first.setdefault(key, place) for place, key in enumerate(keys)]
         for place, other in zip(plain, alike, strict=True):
             found[place] = plain[other]
         return found

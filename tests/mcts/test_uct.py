@@ -52,7 +52,7 @@ def test_an_exhausted_tree_is_widened_at_the_root_until_nothing_new_comes():
 def test_nodes_visited_often_are_widened():
     """With exponent 0.5 and two branches the root draws 2, then 2 more at 4 x 2 and 9 x 2 visits."""
     where = forest()
-    search(uct, where, UctOptions(width=1, branch=2), budget=Budget(simulations=20))
+    search(uct, where, UctOptions(width=1, branch=2, widening=0.5), budget=Budget(simulations=20))
     visits, drawn_at_root, at = 0, 0, []
     for request in where.engine.requests:
         if len(request.prefix) == len(where.prompt.token_ids):

@@ -154,6 +154,27 @@ def test_metrics_count_the_real_work(server: Process) -> None:
     assert sample(server, "mcts_ready") == 1
 
 
+def test_a_schema_that_would_harm_the_engine_never_reaches_it(server: Process) -> None:
+    """It is compiled in a process apart first: the client is told, and the next schema is kept to."""
+    bombs = [
+        {"type": "array", "items": {"type": "integer"}, "minItems": 10**6},
+        {"type": "string", "pattern": "(?<=a)b"},
+    ]
+    good = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}
+    replies = [
+        chat(
+            server,
+            model="abacus:direct",
+            max_tokens=40,
+            response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+        )
+        for schema in (*bombs, good)
+    ]
+    assert [reply.status_code for reply in replies] == [400, 400, 200]
+    assert replies[0].json()["error"]["param"] == "response_format.json_schema.schema"
+    assert httpx.get(f"{server.url}/health/ready").status_code == 200
+
+
 def test_sigterm_lets_the_running_search_finish(server: Process) -> None:
     """Runs last: the search under way is answered, the exit code is 0, no traceback is printed."""
     replies: list[httpx.Response] = []

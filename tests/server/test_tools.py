@@ -112,6 +112,19 @@ async def test_calls_and_answers_vote_side_by_side() -> None:
     assert [choice["finish_reason"] for choice in reply["choices"]] == ["stop", "tool_calls"]
 
 
+async def test_one_call_does_not_beat_many_texts() -> None:
+    """Texts without a recognisable answer are one group: whether to call at all is voted on, too."""
+    engine = speaking((ONE, 0.3), ("Hello!", 0.2), ("Good day.", 0.25), ("How are you?", 0.25))
+    async with serving(engine, made=backend(engine, constrains=True)) as service:
+        search = {"strategy": "majority", "samples": 40, "adaptive": False}
+        reply = await service.answer("hm", tools=[ADD], search=search, seed=3)
+    first, second = reply["search"]["votes"]
+    assert first["count"] > second["count"]
+    assert second["answer"] == '[["add", {"a": 1, "b": 2}]]'
+    assert reply["choices"][0]["message"]["tool_calls"] is None
+    assert reply["choices"][0]["finish_reason"] == "stop"
+
+
 @pytest.mark.parametrize("strategy", WHOLE)
 @pytest.mark.parametrize(
     ("choice", "names", "most"),
