@@ -8,7 +8,7 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-clients format train eval torture lock clean
+.PHONY: help install serve test check check-clients fuzz-api format train eval torture lock clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: $(VENV)/.espalier-dev  ## lint, formatting and types
 
 check-clients: $(VENV)/.espalier-dev  ## other people's clients against a started server (needs node and npm)
 	@$(BIN)/python -m tests.clients
+
+fuzz-api: $(VENV)/.espalier-dev  ## thousands of made-up requests against a server on the toy engine (ARGS="--examples 5000")
+	@$(BIN)/python -m tests.server.fuzz_api $(ARGS)
 
 format: $(VENV)/.espalier-dev  ## format the code and mend what ruff can
 	@$(BIN)/ruff format .

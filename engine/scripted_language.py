@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ SPECIAL = ("<eos>", "<system>", "<user>", "<assistant>")
 FIRST_PIECE = 16
 FIRST_CHARACTER = 100_000
 """Ids of pieces count from the former; a character that is no piece has the latter plus its code point."""
+
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 END = ""
 """The piece that ends an answer."""
@@ -68,12 +71,13 @@ class ScriptedTokenizer:
         return "".join(map(self.piece, token_ids))
 
     def piece(self, token: int) -> str:
-        """The text of one token."""
+        """The text of one token; U+FFFD for an id that is none."""
         if token < len(SPECIAL):
             return SPECIAL[token]
         if token >= FIRST_CHARACTER:
-            return chr(token - FIRST_CHARACTER)
-        return tuple(dict.fromkeys(self.pieces))[token - FIRST_PIECE]
+            return chr(token - FIRST_CHARACTER) if token - FIRST_CHARACTER <= sys.maxunicode else UNKNOWN
+        pieces, place = tuple(dict.fromkeys(self.pieces)), token - FIRST_PIECE
+        return pieces[place] if 0 <= place < len(pieces) else UNKNOWN
 
     @property
     def knows_tools(self) -> bool:
