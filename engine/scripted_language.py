@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,7 @@ class ScriptedTokenizer:
 
     pieces: tuple[str, ...] = ()
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    _texts: dict[int, str] = field(init=False, repr=False, compare=False)
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -56,6 +58,7 @@ class ScriptedTokenizer:
         ids |= {text: FIRST_PIECE + number for number, text in enumerate(dict.fromkeys(self.pieces))}
         longest_first = sorted(ids, key=len, reverse=True)
         object.__setattr__(self, "_ids", ids)
+        object.__setattr__(self, "_texts", {number: text for text, number in ids.items()})
         object.__setattr__(self, "_pattern", re.compile("|".join(map(re.escape, longest_first)) + "|.", re.DOTALL))
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:  # noqa: ARG002
@@ -68,12 +71,11 @@ class ScriptedTokenizer:
         return "".join(map(self.piece, token_ids))
 
     def piece(self, token: int) -> str:
-        """The text of one token."""
-        if token < len(SPECIAL):
-            return SPECIAL[token]
+        """The text of one token; as in real tokenizers, nothing for an id that is no token's."""
         if token >= FIRST_CHARACTER:
-            return chr(token - FIRST_CHARACTER)
-        return tuple(dict.fromkeys(self.pieces))[token - FIRST_PIECE]
+            code = token - FIRST_CHARACTER
+            return chr(code) if code <= sys.maxunicode and not 0xD800 <= code < 0xE000 else ""
+        return self._texts.get(token, "")
 
     @property
     def knows_tools(self) -> bool:
