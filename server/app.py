@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -16,6 +17,7 @@ from server.leniency import HEADER, Leniency
 from server.loading import load_backend
 from server.metrics import Metrics
 from server.middleware import BodyLimit, Keys, RequestId, RequestMetrics
+from server.responses import with_chunks
 from server.routes import router
 from server.runtime import Runtime
 from server.settings import Settings
@@ -28,6 +30,16 @@ continuations of a language model, scores what it grows and returns the best ans
 
 EXPOSED_HEADERS = ("X-Request-Id", "Retry-After", "X-Should-Retry", HEADER)
 """Headers of replies that pages of other origins may read."""
+
+
+class Documented(FastAPI):
+    """An app whose OpenAPI document has the schemas of chunks too."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = with_chunks(super().openapi())
+        return self.openapi_schema
 
 
 def create_app(
@@ -59,7 +71,7 @@ def create_app(
         finally:
             await runtime.stop()
 
-    app = FastAPI(
+    app = Documented(
         title="Espalier",
         version=version(),
         description=DESCRIPTION,

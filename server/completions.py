@@ -38,7 +38,9 @@ async def assign_each(
 
 
 def _reader(request: schema.CompletionRequest, given: str | list[int]) -> ReadPrompt:
-    async def read(_: Plan, backend: Backend) -> Reading:
+    async def read(plan: Plan, backend: Backend) -> Reading:
+        if plan.needs_chat:  # said here, since a stream whose search says it has its status already
+            raise InvalidRequest(f"The strategy {plan.strategy} needs a chat.", "search.strategy")
         if isinstance(given, str):
             special = request.add_special_tokens is not False
             token_ids = await asyncio.to_thread(backend.tokenizer.encode, given, special=special)

@@ -16,6 +16,7 @@ from mcts.budget import Budget
 from mcts.errors import InvalidRequest
 from mcts.reward_ports import AnyReward, WritingReward
 from mcts.strategies import STRATEGIES, AbMctsOptions, SelfRefineOptions
+from mcts.strategies.cot import CotOptions
 from reward.registry import MODEL_REWARDS
 from server.backend import Backend
 from server.options import OWN_REWARD, POPULATIONS, SAMPLERS, TREES, build_options, needs_reward
@@ -57,6 +58,11 @@ class Plan:
     progress: Progress
     judging: int = 0
     candidates: bool = False
+
+    @property
+    def needs_chat(self) -> bool:
+        """Whether the strategy adds turns of its own, for which a plain prompt has no place."""
+        return isinstance(self.options, CotOptions | SelfRefineOptions | AbMctsOptions)
 
     def most_tokens(self, max_tokens: int, n: int) -> int:
         """Upper bound on the tokens this search can generate when each path may have ``max_tokens``."""

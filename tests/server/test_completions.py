@@ -146,6 +146,8 @@ async def test_sixteen_tokens_unless_more_are_asked_for(service: Service) -> Non
         ({"prompt": ["x"] * 20}, "prompt"),
         ({"prompt": "x" * 5000}, "prompt"),
         ({"prompt": "x", "max_tokens": 4096}, "max_tokens"),
+        ({"prompt": "x", "search": {"strategy": "cot"}, "stream": True}, "search.strategy"),
+        ({"prompt": "x", "search": {"strategy": "ab_mcts"}, "stream": True}, "search.strategy"),
         ({"prompt": "x", "search": {"strategy": "cot"}}, "search.strategy"),
         ({"prompt": "x", "search": {"strategy": "self_refine"}}, "search.strategy"),
     ],
