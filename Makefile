@@ -8,7 +8,7 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-clients format train eval torture fuzz-api lock clean
+.PHONY: help install serve test check check-clients fuzz-api format train eval torture lock clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: $(VENV)/.espalier-dev  ## lint, formatting and types
 check-clients: $(VENV)/.espalier-dev  ## other people's clients against a started server (needs node and npm)
 	@$(BIN)/python -m tests.clients
 
+fuzz-api: $(VENV)/.espalier-dev  ## thousands of made-up requests against a server on the toy engine (ARGS="--examples 5000")
+	@$(BIN)/python -m tests.server.fuzz_api $(ARGS)
+
 format: $(VENV)/.espalier-dev  ## format the code and mend what ruff can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -44,9 +47,6 @@ eval: $(VENV)/.espalier-dev  ## accuracy against generated tokens on the bundled
 
 torture: $(VENV)/.espalier-dev  ## overload, disconnects, killed engines, SIGTERM, deadlines on the real engine (ARGS="--seconds 30")
 	@$(BIN)/python -m benchmarks.torture $(ARGS)
-
-fuzz-api: $(VENV)/.espalier-dev  ## thousands of cases against our own OpenAPI document, on the scripted engine
-	@$(BIN)/python -m pytest tests/server/test_openapi_cases.py --hypothesis-profile api --timeout 3600 -s $(ARGS)
 
 lock:  ## resolve pyproject.toml into requirements/*.txt anew (needs uv)
 	@requirements/lock.sh

@@ -20,6 +20,8 @@ FIRST_PIECE = 16
 FIRST_CHARACTER = 100_000
 """Ids of pieces count from the former; a character that is no piece has the latter plus its code point."""
 
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
 END = ""
 """The piece that ends an answer."""
 
@@ -50,7 +52,6 @@ class ScriptedTokenizer:
 
     pieces: tuple[str, ...] = ()
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
-    _texts: dict[int, str] = field(init=False, repr=False, compare=False)
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +59,6 @@ class ScriptedTokenizer:
         ids |= {text: FIRST_PIECE + number for number, text in enumerate(dict.fromkeys(self.pieces))}
         longest_first = sorted(ids, key=len, reverse=True)
         object.__setattr__(self, "_ids", ids)
-        object.__setattr__(self, "_texts", {number: text for text, number in ids.items()})
         object.__setattr__(self, "_pattern", re.compile("|".join(map(re.escape, longest_first)) + "|.", re.DOTALL))
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:  # noqa: ARG002
@@ -71,11 +71,14 @@ class ScriptedTokenizer:
         return "".join(map(self.piece, token_ids))
 
     def piece(self, token: int) -> str:
-        """The text of one token; as in real tokenizers, nothing for an id that is no token's."""
+        """The text of one token; U+FFFD for an id that is none, and for half of a surrogate pair, which is no text."""
+        if token < len(SPECIAL):
+            return SPECIAL[token]
         if token >= FIRST_CHARACTER:
             code = token - FIRST_CHARACTER
-            return chr(code) if code <= sys.maxunicode and not 0xD800 <= code < 0xE000 else ""
-        return self._texts.get(token, "")
+            return chr(code) if code <= sys.maxunicode and not 0xD800 <= code < 0xE000 else UNKNOWN
+        pieces, place = tuple(dict.fromkeys(self.pieces)), token - FIRST_PIECE
+        return pieces[place] if 0 <= place < len(pieces) else UNKNOWN
 
     @property
     def knows_tools(self) -> bool:

@@ -77,7 +77,7 @@ class UctOptions:
     rollout: Literal["full", "none"] = "full"
     expansion: Literal["sample", "top_tokens"] = "sample"
     joint: bool = True
-    widening: float = 0.7
+    widening: float = 0.5
     reflection: Reflection | None = None
     vote: VoteRule = "weighted"
     commit: int | None = None

@@ -14,7 +14,7 @@ from outcome import Check, run_checks
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 ADDRESS = "http://127.0.0.1:8000"
-BLOCK = re.compile(r"^```(python|javascript)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|js)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(url: str) -> list[tuple[str, str]]:
@@ -27,11 +27,11 @@ def running(language: str, text: str) -> Check:
 
     def run() -> None:
         # A module finds its packages beside its own file.
-        where = os.environ["ESPALIER_NODE"] if language == "javascript" else None
+        where = os.environ["ESPALIER_NODE"] if language == "js" else None
         with tempfile.TemporaryDirectory(dir=where) as folder:
-            script = Path(folder, "block.mjs" if language == "javascript" else "block.py")
+            script = Path(folder, "block.mjs" if language == "js" else "block.py")
             script.write_text(text, encoding="utf-8")
-            command = ["node" if language == "javascript" else sys.executable, str(script)]
+            command = ["node" if language == "js" else sys.executable, str(script)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         assert done.stdout.strip(), "nothing was printed"
