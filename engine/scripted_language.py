@@ -71,11 +71,12 @@ class ScriptedTokenizer:
         return "".join(map(self.piece, token_ids))
 
     def piece(self, token: int) -> str:
-        """The text of one token; U+FFFD for an id that is none."""
+        """The text of one token; U+FFFD for an id that is none, and for half of a surrogate pair, which is no text."""
         if token < len(SPECIAL):
             return SPECIAL[token]
         if token >= FIRST_CHARACTER:
-            return chr(token - FIRST_CHARACTER) if token - FIRST_CHARACTER <= sys.maxunicode else UNKNOWN
+            code = token - FIRST_CHARACTER
+            return chr(code) if code <= sys.maxunicode and not 0xD800 <= code < 0xE000 else UNKNOWN
         pieces, place = tuple(dict.fromkeys(self.pieces)), token - FIRST_PIECE
         return pieces[place] if 0 <= place < len(pieces) else UNKNOWN
 

@@ -53,6 +53,7 @@ def scripts() -> dict[str, list[str]]:
         "openai (JavaScript)": ["node", str(HERE / "check_javascript.mjs")],
         "LangChain ChatOpenAI": [python, str(HERE / "check_langchain.py")],
         "lm-eval": [python, str(HERE / "check_lm_eval.py")],
+        "docs/clients.md": [python, str(HERE / "check_page.py")],
         "vllm bench serve": [sys.executable, str(HERE / "check_vllm_bench.py")],
     }
 

@@ -104,6 +104,12 @@ def test_decoding_what_was_encoded_gives_the_text(text):
     assert len(tokenizer.encode("Hello<eos>")) == 2
 
 
+@pytest.mark.parametrize("token", [4, 15, 18, 99_999, 100_000 + 0xD800, 100_000 + 0x110000, 2**31 - 1])
+def test_an_id_that_is_no_tokens_has_a_mark_for_its_text(token):
+    """Text that can be encoded, whatever ids a client sends."""
+    assert ScriptedTokenizer(("Hel", "Hello")).decode([1, token, 2]) == "<system>\ufffd<user>"
+
+
 def test_a_chat_ends_with_the_assistants_turn():
     """Rendering opens the assistant's turn, or leaves its last message open."""
     tokenizer = ScriptedTokenizer()

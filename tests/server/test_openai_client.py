@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from engine.scripted import ScriptedEngine
-from tests.server.service import QUESTION, Service, listening
+from tests.server.service import QUESTION, Service, listening, until
 from tests.server.test_chat import table_engine
 
 MESSAGES = [{"role": "user", "content": QUESTION}]
@@ -153,3 +153,44 @@ async def test_no_retry_of_a_search_that_ran_out_of_time() -> None:
                     extra_body={"search": {"budget": {"seconds": 0.05}}},  # type: ignore[arg-type]
                 )
     assert engine.calls == 1
+
+
+async def test_a_retry_comes_when_the_server_said() -> None:
+    """Turned away with 429, the client waits as long as Retry-After says and is answered then."""
+    engine = ScriptedEngine(latency=lambda _, __: 0.4)
+    async with listening(engine, max_searches=1, max_queue=0) as service:
+        options = {"base_url": f"{service.url}/v1", "api_key": "x"}
+        async with (
+            openai.AsyncOpenAI(**options, max_retries=2) as patient,
+            openai.AsyncOpenAI(**options, max_retries=0) as hasty,
+        ):
+            model = "abacus:direct"
+            first = asyncio.create_task(patient.chat.completions.create(model=model, messages=MESSAGES))  # type: ignore[call-overload]
+            await until(lambda: engine.open_calls == 1)
+            with pytest.raises(openai.RateLimitError) as refused:
+                await hasty.chat.completions.create(model=model, messages=MESSAGES)  # type: ignore[call-overload]
+            wait = float(refused.value.response.headers["Retry-After"])
+            began = asyncio.get_running_loop().time()
+            reply = await patient.chat.completions.create(model=model, messages=MESSAGES)  # type: ignore[call-overload]
+            assert asyncio.get_running_loop().time() - began >= wait
+            assert reply.choices[0].message.content
+            await first
+
+
+async def test_a_client_that_gives_up_ends_its_search() -> None:
+    """The client's own timeout cancels the search, plain or streamed, and frees its place."""
+    engine = ScriptedEngine(latency=lambda _, __: 30.0)
+    async with listening(engine) as service, client_for(service) as client:
+        hasty = client.with_options(timeout=0.2).chat.completions
+
+        async def ask(*, stream: bool) -> None:
+            reply = await hasty.create(model="abacus", messages=MESSAGES, stream=stream)  # type: ignore[call-overload]
+            if stream:
+                async for _ in reply:
+                    pass
+
+        for stream in (False, True):
+            with pytest.raises(openai.APITimeoutError):
+                await ask(stream=stream)
+            await until(lambda: not engine.open_calls and not service.runtime.admission.running)
+    assert engine.calls == engine.aborted_calls > 0
