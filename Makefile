@@ -8,7 +8,7 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-clients fuzz-api format train eval torture lock clean
+.PHONY: help install serve test check check-clients fuzz fuzz-api format train eval torture lock clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: $(VENV)/.espalier-dev  ## lint, formatting and types
 
 check-clients: $(VENV)/.espalier-dev  ## other people's clients against a started server (needs node and npm)
 	@$(BIN)/python -m tests.clients
+
+fuzz: $(VENV)/.espalier-dev  ## hostile inputs by the hundred thousand: atheris, hypothesis, schemathesis (some 10 minutes)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 fuzz-api: $(VENV)/.espalier-dev  ## thousands of made-up requests against a server on the toy engine (ARGS="--examples 5000")
 	@$(BIN)/python -m tests.server.fuzz_api $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from engine.pair import EnginePair, make_engines
 from engine.settings import EngineSettings
 from tests.engine.tiny import make_model, make_prm
 
-settings.register_profile("fuzz", max_examples=30_000, deadline=None)
+settings.register_profile("fuzz", max_examples=int(os.environ.get("FUZZ", "30000")), deadline=None)  # `make fuzz`
 
 MODELS = Path(__file__).parent.parent / "models"
 
