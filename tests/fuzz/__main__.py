@@ -57,7 +57,7 @@ def by_hypothesis(examples: int) -> Outcome:
     """The properties of ``tests/test_fuzzing.py``."""
     command = [sys.executable, "-m", "pytest", "tests/test_fuzzing.py", "-q", "--hypothesis-profile", "fuzz"]
     code, text, seconds = _run([*command, "--hypothesis-show-statistics", "--timeout=3600"], {"FUZZ": str(examples)})
-    tried = sum(int(found) for found in re.findall(r"(\d+) passing examples", text))
+    tried = sum(int(found) for found in re.findall(r"(\d+) passing\b", text))
     return Outcome("hypothesis", tried, seconds, text[-2000:] if code else "")
 
 
