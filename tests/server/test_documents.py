@@ -51,6 +51,13 @@ def test_events_are_told_by_type_and_fields() -> None:
     assert event_fields(events.Collision(1.5)) == {"type": "collision", "seconds": 1.5}
 
 
+def test_steps_of_nodes_are_not_told() -> None:
+    """What a node holds of tokens is for traces; streams do not carry it."""
+    added = events.NodeAdded(0, None, 0, "", 0, terminal=False, prior=1.0, seconds=0.0)
+    assert "steps" not in event_fields(added)
+    assert event_fields(added)["type"] == "node_added"
+
+
 @pytest.mark.parametrize("name", sorted(REFUSED))
 async def test_every_refused_field_is_refused_by_name(service: Service, name: str) -> None:
     """The reason in the table is the reason in the message."""
