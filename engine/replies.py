@@ -22,6 +22,7 @@ class FlatLogprobs(Protocol):
     start_indices: list[int]
     token_ids: list[int]
     logprobs: list[float]
+    ranks: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Assembler:
             EngineCallFailed: A log-probability is not a number.
         """
         self._transcript.read(token_ids)
-        self._tables.append(_tables(logprobs, len(token_ids)))
+        self._tables.append(_tables(logprobs, len(token_ids), self._request.top_logprobs))
 
     def piece(self, cached_tokens: int) -> Continuation | None:
         """The tokens that can be shown already, or None.
@@ -127,15 +128,22 @@ class Assembler:
         )
 
 
-def _tables(logprobs: FlatLogprobs, count: int) -> tuple[IntArray, FloatArray]:
-    """Ids and log-probabilities, shape ``[T, 1 + K]``: the chosen token's in column 0, then the ``K`` likeliest."""
+def _tables(logprobs: FlatLogprobs, count: int, top: int) -> tuple[IntArray, FloatArray]:
+    """Ids and log-probabilities, shape ``[T, 1 + top]``: the chosen token's in column 0, then the likeliest.
+
+    vLLM joins pieces that wait for a slow reader by way of dicts, in which a chosen token that is among the likeliest
+    stands only once: such a row is one short, and gets the chosen token at its rank again.
+    """
     starts = [*logprobs.start_indices, len(logprobs.token_ids)][: count + 1]
-    width = max((after - start for start, after in itertools.pairwise(starts)), default=1)
-    ids = np.full((count, width), NO_TOKEN, dtype=np.int32)
-    values = np.full((count, width), -np.inf, dtype=np.float32)
+    ids = np.full((count, 1 + top), NO_TOKEN, dtype=np.int32)
+    values = np.full((count, 1 + top), -np.inf, dtype=np.float32)
     for row, (start, after) in enumerate(itertools.pairwise(starts)):
-        ids[row, : after - start] = logprobs.token_ids[start:after]
-        values[row, : after - start] = logprobs.logprobs[start:after]
+        found, worth = list(logprobs.token_ids[start:after]), list(logprobs.logprobs[start:after])
+        if len(found) == top:
+            rank = logprobs.ranks[start] or 1
+            found.insert(rank, found[0])
+            worth.insert(rank, worth[0])
+        ids[row, : len(found)], values[row, : len(worth)] = found[: 1 + top], worth[: 1 + top]
     if np.isnan(values).any():
         raise EngineCallFailed("The engine reported log-probabilities that are not numbers.")
     return ids, values

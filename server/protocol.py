@@ -1,4 +1,4 @@
-"""HTTP/1.1 with limits on a request's head: uvicorn's own protocol takes headers without end and waits for ever.
+"""HTTP/1.1 with limits on a request: uvicorn's own protocol takes headers without end and waits for ever.
 
 What is refused here has not reached the app, so the error's one shape is written by hand.
 """
@@ -19,15 +19,18 @@ MOST_HEADERS = 128
 HEAD_SECONDS = 30.0
 """How long a request's line and headers may take to arrive."""
 
+BODY_SECONDS = 60.0
+"""How long a request's body may take to arrive, after its headers."""
+
 REASONS = {
     400: ("invalid_request", b"Bad Request", "This is not HTTP/1.1 as it is understood here."),
-    408: ("request_timeout", b"Request Timeout", "The request's headers did not arrive in time."),
+    408: ("request_timeout", b"Request Timeout", "The request's headers or its body did not arrive in time."),
     431: ("headers_too_large", b"Request Header Fields Too Large", "The request's line and headers are too large."),
 }
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. A head that is too large gets 431, one that does not come to its end 408, both at once."""
+    """One connection. A head that is too large gets 431 at once; a head or a body without end, 408."""
 
     most_bytes = 32 * 1024
     """Of the request line and the headers; a class made by ``limited`` has its own."""
@@ -46,7 +49,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
-        self._head_is_there()
+        self._await(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -77,9 +80,15 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole: the app takes over."""
-        self._head_is_there()
+        """The head is whole: the app takes over, and the body is awaited."""
+        self._in_head = False
+        self._await(BODY_SECONDS)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        self._await(None)
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not ours
         """Called by uvicorn for whatever the parser, or one of the methods above, refused."""
@@ -92,23 +101,35 @@ class LimitedProtocol(HttpToolsProtocol):
             raise ValueError("the head is too large")  # the parser stops, and uvicorn calls send_400_response
 
     def _await_head(self) -> None:
-        self._head_is_there()
         self._in_head = True
-        self._late = self.loop.call_later(HEAD_SECONDS, self._is_late)
+        self._await(HEAD_SECONDS)
 
-    def _head_is_there(self) -> None:
-        self._in_head = False
+    def _await(self, seconds: float | None) -> None:
+        """Gives what comes next a time limit, or none."""
         if self._late:
             self._late.cancel()
-            self._late = None
+        self._late = None if seconds is None else self.loop.call_later(seconds, self._is_late, seconds)
 
-    def _is_late(self) -> None:
-        if not self.transport.is_closing():
+    def _is_late(self, seconds: float) -> None:
+        if self.transport.is_closing():
+            return
+        if self._answers_another():  # nothing may be written between the pieces of its reply
+            self._await(seconds)
+        elif not self._in_head and self.cycle.response_started:  # refused already, by what had come of the body
+            self.transport.close()
+        else:
             self._refuse(408)
+
+    def _answers_another(self) -> bool:
+        """Whether an earlier request on this connection still has its reply to come."""
+        if self._in_head:
+            return self.cycle is not None and not self.cycle.response_complete
+        return bool(self.pipeline)
 
     def _refuse(self, status: int) -> None:
         self._refused = status
-        self._head_is_there()
+        self._in_head = False
+        self._await(None)
         code, phrase, message = REASONS[status]
         content = json.dumps(body(message, "invalid_request_error", code)).encode()
         head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"

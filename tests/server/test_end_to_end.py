@@ -157,7 +157,7 @@ def test_metrics_count_the_real_work(server: Process) -> None:
 def test_a_schema_that_would_harm_the_engine_never_reaches_it(server: Process) -> None:
     """It is compiled in a process apart first: the client is told, and the next schema is kept to."""
     bombs = [
-        {"type": "array", "items": {"type": "integer"}, "minItems": 10**6},
+        {"type": "array", "items": {"type": "integer"}, "minItems": 10**7},
         {"type": "string", "pattern": "(?<=a)b"},
     ]
     good = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}
@@ -173,26 +173,6 @@ def test_a_schema_that_would_harm_the_engine_never_reaches_it(server: Process) -
     assert [reply.status_code for reply in replies] == [400, 400, 200]
     assert replies[0].json()["error"]["param"] == "response_format.json_schema.schema"
     assert httpx.get(f"{server.url}/health/ready").status_code == 200
-
-
-def test_sigterm_lets_the_running_search_finish(server: Process) -> None:
-    """Runs last: the search under way is answered, the exit code is 0, no traceback is printed."""
-    replies: list[httpx.Response] = []
-    asked = threading.Thread(target=lambda: replies.append(chat(server, **long_search(300))))
-    asked.start()
-    wait_until(lambda: sample(server, "mcts_searches_running") > 0)
-    server.signal(signal.SIGTERM)
-    asked.join(60)
-    assert server.exit_code(60) == 0
-    assert replies[0].status_code == 200
-    assert "Traceback" not in server.text
-
-
-def test_a_reward_model_cannot_write(tmp_path: Path) -> None:
-    """A model of the wrong kind is told apart before anything is loaded."""
-    done = espalier("serve", "--port", "0", "--model", str(make_prm(tmp_path / "prm")))
-    assert done.returncode == 2
-    assert "generates none" in done.stderr
 
 
 def test_a_required_tool_is_called_on_the_real_engine(server: Process) -> None:
@@ -225,3 +205,23 @@ def test_a_required_tool_is_called_on_the_real_engine(server: Process) -> None:
             for piece in choice_["delta"].get("tool_calls", [])
         ]
         assert json.loads("".join(piece["function"]["arguments"] for piece in pieces)) == given
+
+
+def test_sigterm_lets_the_running_search_finish(server: Process) -> None:
+    """Runs last: the search under way is answered, the exit code is 0, no traceback is printed."""
+    replies: list[httpx.Response] = []
+    asked = threading.Thread(target=lambda: replies.append(chat(server, **long_search(300))))
+    asked.start()
+    wait_until(lambda: sample(server, "mcts_searches_running") > 0)
+    server.signal(signal.SIGTERM)
+    asked.join(60)
+    assert server.exit_code(60) == 0
+    assert replies[0].status_code == 200
+    assert "Traceback" not in server.text
+
+
+def test_a_reward_model_cannot_write(tmp_path: Path) -> None:
+    """A model of the wrong kind is told apart before anything is loaded."""
+    done = espalier("serve", "--port", "0", "--model", str(make_prm(tmp_path / "prm")))
+    assert done.returncode == 2
+    assert "generates none" in done.stderr

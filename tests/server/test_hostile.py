@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.scripted import ScriptedEngine
 from server.form_checker import TOO_COMPLEX, FormChecker
 from server.middleware import OPEN_PATHS
 from server.protocol import MOST_HEADERS
@@ -271,6 +272,44 @@ async def test_a_head_that_does_not_come_to_its_end_is_given_up(monkeypatch: pyt
         for before in (b"", b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"):
             reply = (await talk_all(service, before + b"GET /health/live HTTP/1.1\r\nX: "))[-1]
             assert b"408" in reply.split(b"\r\n")[0]
+
+
+def chat(body: bytes, length: int) -> bytes:
+    """A chat that announces a body of some length and sends a part of it."""
+    lines = [
+        "POST /v1/chat/completions HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its time the client gets 408 and the connection ends; where it has its refusal already, it just ends."""
+    monkeypatch.setattr("server.protocol.BODY_SECONDS", 0.1)
+    async with listening(max_body_bytes=4096) as service:
+        (late,) = await talk_all(service, chat(b'{"model": ', 100))
+        assert b"408" in late.split(b"\r\n")[0]
+        assert json.loads(late.partition(b"\r\n\r\n")[2])["error"]["code"] == "request_timeout"
+        (refused,) = await talk_all(service, chat(b'{"model": ', 5000))
+        assert b"413" in refused.split(b"\r\n")[0]
+        assert service.engine.open_calls == 0
+
+
+@pytest.mark.parametrize("late", [b"GET /health/live HTTP/1.1\r\nX: ", chat(b"{", 100)], ids=["head", "body"])
+async def test_a_late_request_does_not_break_into_the_reply_before_it(
+    late: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was sent whole is answered whole, however long it takes; then the late one is given up."""
+    for limit in ("HEAD_SECONDS", "BODY_SECONDS"):
+        monkeypatch.setattr(f"server.protocol.{limit}", 0.05)
+    async with listening(ScriptedEngine(latency=lambda _, __: 0.4)) as service:
+        body = json.dumps(GOOD).encode()
+        first, last = await talk_all(service, chat(body, len(body)) + late)
+        assert b"200" in first.split(b"\r\n")[0]
+        assert json.loads(first.partition(b"\r\n\r\n")[2])["choices"]
+        assert b"408" in last.split(b"\r\n")[0]
 
 
 async def talk_all(service: Service, raw: bytes) -> list[bytes]:
