@@ -23,6 +23,7 @@ from mcts.errors import StartupError
 from server.cli.service import EXIT_REFUSED, Refused, add_server_flags, fetched, no_server, say
 from server.cli.trace_folder import listed_in, trace_in
 from server.cli.trace_view import MOST_NODES, print_list, print_trace
+from server.dashboard.page import trace_page
 from server.schemas.trace import SearchQuery, SearchTrace
 
 LATEST = "last"
@@ -31,7 +32,10 @@ LATEST = "last"
 WIDE = 240
 """Columns of output that goes into a file or another program."""
 
-FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {"json": lambda trace: json.dumps(trace, indent=1) + "\n"}
+FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "json": lambda trace: json.dumps(trace, indent=1) + "\n",
+    "html": trace_page,
+}
 """What a trace can be written as, by name and ending of files."""
 
 

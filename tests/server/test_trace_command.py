@@ -18,6 +18,7 @@ from server.cli.ask import _print_end
 from server.cli.plain import plain, short
 from server.cli.trace_view import print_list, print_trace
 from server.cli.tree import GrowingTree
+from server.dashboard.page import inert_json
 from tests.mcts.toys import garden
 from tests.server.process import ESPALIER, Process, running
 from tests.server.traces import recorded, trace_of
@@ -116,6 +117,17 @@ def test_export_writes_a_file_once(server: Process, tmp_path: Path) -> None:
     nowhere = command(*arguments, str(tmp_path / "no" / "t.json"))
     assert (nowhere.returncode, len(nowhere.stderr.strip().splitlines())) == (2, 1)
     assert json.loads(command(*arguments, "-").stdout)["id"] == search
+
+
+def test_export_writes_a_page(server: Process, tmp_path: Path) -> None:
+    """By the file's ending or as asked for; its trace is the API's."""
+    trace = json.loads(command("trace", "show", "last", "--json", "--url", server.url).stdout)
+    for arguments in (["--output", str(tmp_path / "t.HTML")], ["--format", "html", "--output", "-"]):
+        done = command("trace", "export", "last", "--url", server.url, *arguments)
+        assert done.returncode == 0, done.stderr
+        page = (tmp_path / "t.HTML").read_text(encoding="utf-8") if arguments[-1] != "-" else done.stdout
+        assert page.startswith("<!doctype html>")
+        assert inert_json(trace) in page
 
 
 def test_files_of_a_server_can_be_read_without_it(server: Process, folder: Path, tmp_path: Path) -> None:
