@@ -22,6 +22,7 @@ from server.routes import router
 from server.runtime import Runtime
 from server.settings import Settings
 from server.tokenization import router as token_router
+from server.traces.routes import router as trace_router
 from server.version import version
 
 DESCRIPTION = """An OpenAI-compatible inference server that answers by searching: each chat grows a tree over
@@ -84,6 +85,7 @@ def create_app(
     install_error_handlers(app)
     app.include_router(router)
     app.include_router(token_router)
+    app.include_router(trace_router)
     _add_middleware(app, settings, metrics)
     return app
 

@@ -47,6 +47,10 @@ class Metrics:
         self.turned_away = counter("searches_turned_away", "Searches refused because too many run and wait.", "reason")
         self.ready = gauge("ready", "1 when the server answers chats, else 0.")
 
+        self.traces = gauge("traces_kept", "Searches whose traces are in memory, running ones not counted.")
+        self.trace_bytes = gauge("traces_bytes", "Memory that those traces take.")
+        self.traces_dropped = counter("traces_dropped", "Traces that were lost, wholly or to their folder.", "reason")
+
         self.engine_deaths = counter("engine_deaths", "Times that an engine's process died or had to be killed.")
         self.tasks = gauge("event_loop_tasks", "Tasks of the event loop.")
 
