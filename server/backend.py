@@ -17,6 +17,10 @@ async def _nothing() -> None:
     """Closes nothing."""
 
 
+def _none() -> int:
+    return 0
+
+
 def _always() -> bool:
     return True
 
@@ -39,6 +43,8 @@ class Backend:
         healthy: Whether the engines can still generate; costs nothing. Asked several times a second.
         revive: Starts anew what is not healthy, or raises ``StartupError``; None where nothing can be.
         clock: Seconds, for deadlines.
+        model_name: What clients call the model where the settings do not say; empty leaves it to them.
+        failovers: Calls that were made again on another engine, since the start.
     """
 
     engine: Engine
@@ -54,6 +60,8 @@ class Backend:
     healthy: Callable[[], bool] = _always
     revive: Callable[[], Awaitable[None]] | None = None
     clock: Clock = time.monotonic
+    model_name: str = ""
+    failovers: Callable[[], int] = _none
 
 
 Report = Callable[[str], None]

@@ -43,7 +43,7 @@ def serve(parsed: argparse.Namespace) -> int:
     """
     settings = load_settings(given_flags(parsed), os.environ, parsed.config)
     check_rewards(settings)
-    if settings.engine == "vllm":
+    if settings.engine == "vllm" and not settings.engine_url:
         check_models(settings)
     console = Console(stderr=True, highlight=False)
     opened = listen(settings.host, settings.port)
@@ -56,7 +56,7 @@ def serve(parsed: argparse.Namespace) -> int:
     startup(f"listening on {url}")
     app = create_app(settings, report=startup)
     try:
-        code = run(app, opened, lambda: startup.ready(url, settings.model_name))
+        code = run(app, opened, lambda: startup.ready(url, app.state.runtime.settings.model_name))
     except ServerError as error:
         console.print(f"espalier: {error}", markup=False, soft_wrap=True)
         return EXIT_NOT_STARTED
