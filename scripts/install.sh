@@ -2,6 +2,7 @@
 # Installs one locked stack into a virtual environment:  scripts/install.sh cpu|dev|gpu|gateway [VENV]
 # cpu: vLLM on the processor, with the bundled model. dev: cpu plus the tools of `make check` and `make test`.
 # gpu: vLLM for CUDA. gateway: no torch, no vllm. Every package is pinned and hash-checked; nothing is resolved here.
+# Espalier itself is run from here; ESPALIER_EDITABLE=0 copies it into the environment instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 stack="${1:?usage: scripts/install.sh cpu|dev|gpu|gateway [VENV]}"
@@ -36,7 +37,7 @@ fi
 say "installing $(grep -c '^[a-z0-9].*==' "requirements/$stack.txt") pinned packages ($stack); the first time this takes some minutes"
 pip install --quiet --no-deps --require-hashes -r "requirements/$stack.txt"
 say "installing espalier"
-pip install --quiet --no-deps -e .
+if [ "${ESPALIER_EDITABLE:-1}" = 1 ]; then pip install --quiet --no-deps -e .; else pip install --quiet --no-deps .; fi
 
 touch "$venv/.espalier-$stack"
 if [ "$stack" = dev ]; then touch "$venv/.espalier-cpu"; fi
