@@ -15,6 +15,7 @@ from server.errors import install_error_handlers
 from server.keys import accepted_keys
 from server.leniency import HEADER, Leniency
 from server.loading import load_backend
+from server.loop_watch import loop_watched
 from server.metrics import Metrics
 from server.middleware import BodyLimit, Keys, RequestId, RequestMetrics
 from server.responses import with_chunks
@@ -65,11 +66,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        runtime.start()
-        try:
-            yield
-        finally:
-            await runtime.stop()
+        async with loop_watched(metrics):
+            runtime.start()
+            try:
+                yield
+            finally:
+                await runtime.stop()
 
     app = Documented(
         title="Espalier",

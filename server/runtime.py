@@ -12,6 +12,7 @@ those go on that do not need it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from server.metrics import Metrics
 from server.presets import Preset, served_presets
 from server.settings import Settings
 from server.supervision import Supervisor
+from server.version import version
 
 _log = logging.getLogger(__name__)
 
@@ -75,10 +77,22 @@ class Runtime:
         self.stopping = asyncio.Event()  # set when running searches must end now
         self.settled = asyncio.Event()  # set once start-up has succeeded or failed
         self._load, self._report = load, report
+        self._describe(metrics)
         self._backend: Backend | None = None
         self._presets: dict[str, Preset] = {}
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+
+    def _describe(self, metrics: Metrics) -> None:
+        """Tells the metrics what stays the same, and how to see what changes."""
+        metrics.know_build(version(), self.settings.engine)
+        metrics.places.set(self.settings.max_searches)
+        metrics.queue_places.set(self.settings.max_queue)
+        for phase in Phase:
+            metrics.phase.labels(phase.value).set_function(functools.partial(self._is_in, phase))
+
+    def _is_in(self, phase: Phase) -> float:
+        return float(self.phase is phase)
 
     def start(self) -> None:
         """Begins to load in the background, so that the server answers health checks meanwhile."""
@@ -157,6 +171,7 @@ class Runtime:
             backend, engine=CountedEngine(backend.engine, self.metrics, self.settings.max_engine_calls), rewards=rewards
         )
         self._presets = served_presets(rewards)
+        self.metrics.know_rewards(rewards)
         self._check_defaults(rewards)
         if self.phase is Phase.STARTING:
             self.phase = Phase.READY

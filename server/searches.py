@@ -54,6 +54,7 @@ async def run_search(
         EngineError, RewardError: An engine failed before any candidate existed.
     """
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
+    counted = metrics.observer(plan.strategy, plan.reward)
     ports = Ports(
         engine=backend.engine,
         answers=_reader(assignment, runtime.settings),
@@ -61,7 +62,7 @@ async def run_search(
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,
         curfew=runtime.curfew,
-        observe=Observers(metrics.observer(plan.strategy, plan.reward), *observers),
+        observe=Observers(counted, *observers),
     )
     metrics.prompt_tokens.inc(len(assignment.task.prompt.token_ids))
     line = SearchLine(assignment, waited, prompts=runtime.settings.log_prompts, clock=backend.clock)
@@ -69,16 +70,18 @@ async def run_search(
         result = await interrupted_by(_strategy(assignment, ports), runtime.stopping.wait(), NotReady(STOPPING))
     except asyncio.CancelledError:
         line.ended("cancelled")
+        counted.lost()
         raise
     except Exception as error:
         stopped = isinstance(error, NoAnswerInTime) and runtime.curfew.come
         told = NotReady(STOPPING) if stopped else error
         metrics.failed(told)
+        counted.lost()
         line.failed(told)
         if stopped:
             raise told from error
         raise
-    metrics.finished(plan.strategy, result, answer_tokens(result))
+    counted.answered(result, answer_tokens(result))
     line.answered(result, answer_text(result.winners[0]))
     return result
 
