@@ -98,7 +98,7 @@ def _begun(name: str, labels: tuple[tuple[str, str], ...]) -> str:
 
 def _number(value: float) -> str:
     """As the library writes numbers, by a short cut for the small counts that most are."""
-    return f"{value:.1f}" if 0 <= value < 100_000 and value == int(value) else floatToGoString(value)
+    return f"{value:.1f}" if 0 <= value < 100_000 and value == int(value) else str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 
 def _openmetrics_head(metric: Metric) -> str:

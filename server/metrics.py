@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry, Info
 from mcts.budget import StopReason
 from mcts.errors import EspalierError
 from mcts.strategies import STRATEGIES
-from server.engine_statistics import EngineStatistics
 from server.metric_kinds import PREFIX, Declarations, Declared, zeroed
 from server.metric_observer import SearchObserver, StrategySeries
 
@@ -48,8 +47,12 @@ BUILD = ("version", "engine", "python", "processes")
 _BY_STRATEGY = {"strategy": tuple(STRATEGIES)}
 
 
-def _causes(base: type[EspalierError] = EspalierError) -> list[str]:
-    return [name for each in base.__subclasses__() for name in (each.__name__, *_causes(each))]
+def _causes(base: type[EspalierError] = EspalierError) -> tuple[str, ...]:
+    ours = [each for each in base.__subclasses__() if each.__module__ == EspalierError.__module__]
+    return tuple(name for each in ours for name in (each.__name__, *_causes(each)))
+
+
+CAUSES = (*_causes(), INTERNAL)
 
 
 class Metrics:
@@ -61,8 +64,6 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.engines = EngineStatistics()
-        self.engines = EngineStatistics()
         self._declared = Declarations(registry)
         self._strategies: dict[str, StrategySeries] = {}
         self._declare_service()
@@ -85,7 +86,8 @@ class Metrics:
 
     def failed(self, error: BaseException) -> None:
         """Counts a search that ended without an answer."""
-        self.failures.labels(type(error).__name__ if isinstance(error, EspalierError) else INTERNAL).inc()
+        name = type(error).__name__
+        self.failures.labels(name if name in CAUSES else INTERNAL).inc()
 
     def know_rewards(self, names: Iterable[str]) -> None:
         """Begins the series of the rewards that the server has turned out to have."""
@@ -99,7 +101,7 @@ class Metrics:
         make = self._declared
         self.build = Info(f"{PREFIX}build", "What runs.", registry=self.registry)
         self.ready = make.gauge("ready", "1 when the server answers chats, else 0.")
-        self.phase = make.gauge("server_phase", "1 for the phase of its life that the server is in.", {"phase": LIFE})
+        self.state = make.gauge("server_state", "1 for the state that the server is in.", {"state": LIFE})
         self.request_duration = make.histogram(
             "request_duration_seconds",
             "HTTP requests, to their last byte. A stream that fails after its first byte counts under the status that "
@@ -143,9 +145,7 @@ class Metrics:
             SECONDS,
             _BY_STRATEGY,
         )
-        self.failures = make.counter(
-            "failures", "Searches that failed, by error class.", {"cause": (*_causes(), INTERNAL)}
-        )
+        self.failures = make.counter("failures", "Searches that failed, by error class.", {"cause": CAUSES})
         self.tokens = make.counter(
             "generated_tokens",
             "Generated tokens: those of answers, those spent on finding them, and those of searches that gave none.",
@@ -210,3 +210,8 @@ class Metrics:
             "prefix_tokens", "Tokens that continuations went on from, once for each continuation."
         )
         self.cached_tokens = make.counter("cached_tokens", "Of those, tokens that came from the engine's cache.")
+
+
+def declared_metrics() -> list[Declared]:
+    """Every metric that a server has, without a server."""
+    return Metrics(CollectorRegistry()).declared

@@ -152,9 +152,9 @@ async def get_version(request: Request) -> dict[str, str]:
 @router.get("/metrics", tags=["health"], response_class=Response)
 async def get_metrics(request: Request) -> Response:
     """Our metrics and, where vLLM runs in this process, vLLM's, for Prometheus."""
-    metrics = runtime_of(request).metrics
-    metrics.tasks.set(len(asyncio.all_tasks()))
-    registries = (metrics.registry, *metrics.engines.registries, REGISTRY)
+    runtime = runtime_of(request)
+    runtime.metrics.tasks.set(len(asyncio.all_tasks()))
+    registries = (*runtime.registries, REGISTRY)
     body, content_type = exposed(registries, request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type})
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 
+from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
 from mcts.curfew import Curfew
@@ -89,7 +90,7 @@ class Runtime:
         metrics.places.set(self.settings.max_searches)
         metrics.queue_places.set(self.settings.max_queue)
         for phase in Phase:
-            metrics.phase.labels(phase.value).set_function(functools.partial(self._is_in, phase))
+            metrics.state.labels(phase.value).set_function(functools.partial(self._is_in, phase))
 
     def _is_in(self, phase: Phase) -> float:
         return float(self.phase is phase)
@@ -128,6 +129,11 @@ class Runtime:
         if self.phase is not Phase.READY or self._backend is None:
             raise NotReady(self.describe())
         return self._backend
+
+    @property
+    def registries(self) -> tuple[CollectorRegistry, ...]:
+        """Our metrics', and those in which engines of this process keep their own."""
+        return (self.metrics.registry, *(self._backend.registries() if self._backend else ()))
 
     @property
     def presets(self) -> dict[str, Preset]:

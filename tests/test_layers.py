@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "server": {"engine", "reward", "mcts"},
     "models": {"reward", "mcts"},  # for the wording of the turns that the bundled model is taught
     "evals": {"models", "reward", "mcts"},
+    "k8s": {"server", "engine", "reward", "mcts"},
     "benchmarks": {"evals", "models", "server", "engine", "reward", "mcts"},
 }
 """Which of our folders each folder may import besides itself."""

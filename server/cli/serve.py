@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import disable_created_metrics
 from rich.console import Console
 
-from mcts.errors import ServerError
+from mcts.errors import ServerError, StartupError
 from server.app import create_app
 from server.cli.flags import add_flags, given_flags
 from server.configuration import load_settings
@@ -42,6 +42,7 @@ def serve(parsed: argparse.Namespace) -> int:
         StartupError: Settings that cannot work.
     """
     settings = load_settings(given_flags(parsed), os.environ, parsed.config)
+    _check_environment()
     check_rewards(settings)
     if settings.engine == "vllm":
         check_models(settings)
@@ -62,6 +63,12 @@ def serve(parsed: argparse.Namespace) -> int:
         return EXIT_NOT_STARTED
     startup("stopped")
     return code
+
+
+def _check_environment() -> None:
+    """Numbers that other processes left in a folder would come up as ours."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        raise StartupError("PROMETHEUS_MULTIPROC_DIR is set, but this server is one process: unset it")
 
 
 class StartupLines:
