@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from server.metrics import declared_metrics
 
@@ -61,7 +61,7 @@ def unknown(expressions: Iterable[str], recorded: Iterable[str]) -> set[str]:
     return {name for name in names if name not in known and not _is_part(name, kinds)}
 
 
-def _is_part(name: str, kinds: dict[str, str]) -> bool:
+def _is_part(name: str, kinds: Mapping[str, str]) -> bool:
     """Whether a name is that of a histogram's buckets, count or sum."""
     whole = _SUFFIX.sub("", name)
     return whole != name and (kinds.get(whole) == "histogram" or whole in VLLM)
