@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -24,6 +24,9 @@ from server.runtime import Runtime
 from server.settings import Settings
 from server.tokenization import router as token_router
 from server.version import version
+
+if TYPE_CHECKING:
+    from server.spans import Tracing
 
 DESCRIPTION = """An OpenAI-compatible inference server that answers by searching: each chat grows a tree over
 continuations of a language model, scores what it grows and returns the best answer found within a budget."""
@@ -49,6 +52,7 @@ def create_app(
     load: Loader = load_backend,
     registry: CollectorRegistry | None = None,
     report: Report | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """The app. Its ``state.runtime`` is the server's state.
 
@@ -57,12 +61,13 @@ def create_app(
         load: Makes what searches run on; awaited in the background once the lifespan has begun.
         registry: Where our metrics live; a new one if None.
         report: Told each phase of start-up.
+        tracing: Makes spans; closed with the app. None for no spans.
 
     Raises:
         StartupError: The file of keys cannot be used.
     """
     metrics = Metrics(registry or CollectorRegistry())
-    runtime = Runtime(settings, load, metrics, report)
+    runtime = Runtime(settings, load, metrics, report, tracing)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,6 +77,8 @@ def create_app(
                 yield
             finally:
                 await runtime.stop()
+                if tracing:
+                    await tracing.close()
 
     app = Documented(
         title="Espalier",
@@ -86,11 +93,11 @@ def create_app(
     install_error_handlers(app)
     app.include_router(router)
     app.include_router(token_router)
-    _add_middleware(app, settings, metrics)
+    _add_middleware(app, settings, metrics, tracing)
     return app
 
 
-def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, tracing: Tracing | None) -> None:
     """The layer added last is the outermost."""
     if settings.unknown_fields == "ignore":
         app.add_middleware(Leniency)
@@ -105,5 +112,9 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             allow_headers=("*",),
             expose_headers=EXPOSED_HEADERS,
         )
+    if tracing:
+        from server.request_spans import RequestSpans
+
+        app.add_middleware(RequestSpans, tracing=tracing)
     app.add_middleware(RequestId)
     app.add_middleware(RequestMetrics, metrics=metrics)

@@ -71,8 +71,9 @@ class RequestMetrics:
             status = 500
             raise
         finally:
-            status = scope.get("state", {}).get(COUNTED, status)
-            self._histogram.labels(route_of(scope), str(status)).observe(time.perf_counter() - began)
+            self._histogram.labels(route_of(scope), str(counted_status(scope, status))).observe(
+                time.perf_counter() - began
+            )
 
 
 def route_of(scope: Scope) -> str:
@@ -83,6 +84,11 @@ def route_of(scope: Scope) -> str:
 def count_as(scope: Scope, status: int) -> None:
     """Has a request counted under another status than its reply began with: it failed after that."""
     scope.setdefault("state", {})[COUNTED] = status
+
+
+def counted_status(scope: Scope, sent: int) -> int:
+    """The status that a request counts under; ``sent`` is that of its reply."""
+    return int(scope.get("state", {}).get(COUNTED, sent))
 
 
 class RequestId:

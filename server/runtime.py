@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -34,6 +35,9 @@ from server.presets import Preset, served_presets
 from server.settings import Settings
 from server.supervision import Supervisor
 from server.version import version
+
+if TYPE_CHECKING:
+    from server.spans import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -57,11 +61,20 @@ class Runtime:
         load: Makes the backend.
         metrics: Where things are counted.
         report: Told each phase of start-up.
+        tracing: Makes spans of searches; None for none.
     """
 
-    def __init__(self, settings: Settings, load: Loader, metrics: Metrics, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        load: Loader,
+        metrics: Metrics,
+        report: Report | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.tracing = tracing
         self.admission = Admission(
             settings.max_searches,
             settings.max_queue,

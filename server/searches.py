@@ -53,6 +53,15 @@ async def run_search(
         NotReady: The server stopped meanwhile.
         EngineError, RewardError: An engine failed before any candidate existed.
     """
+    if runtime.tracing is None:
+        return await _run(assignment, runtime, *observers, waited=waited)
+    with runtime.tracing.search(assignment, waited) as span:
+        result = await _run(assignment, runtime, span, *observers, waited=waited)
+        span.answered(result, answer_tokens(result))
+        return result
+
+
+async def _run(assignment: Assignment, runtime: Runtime, *observers: Observer, waited: float) -> SearchResult:
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
     counted = metrics.observer(plan.strategy, plan.reward)
     ports = Ports(

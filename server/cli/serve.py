@@ -17,6 +17,7 @@ from server.configuration import load_settings
 from server.logs import configure_logging
 from server.process import listen, run
 from server.rewards import check_rewards
+from server.tracing import start_tracing
 from server.vllm_backend import check_models
 
 EXIT_NOT_STARTED = 1
@@ -55,7 +56,7 @@ def serve(parsed: argparse.Namespace) -> int:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     startup = StartupLines(console)
     startup(f"listening on {url}")
-    app = create_app(settings, report=startup)
+    app = create_app(settings, report=startup, tracing=start_tracing(settings, os.environ))
     try:
         code = run(app, opened, lambda: startup.ready(url, settings.model_name))
     except ServerError as error:
