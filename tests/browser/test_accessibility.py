@@ -117,8 +117,8 @@ async def test_every_control_is_reached_with_the_tab_key(browsing: Browsing) -> 
             )
         wanted = ["Skip to the content", "Overview", "Searches", "Try it", "▶ Replay", "growth-1", "Smaller", "Larger"]
         wanted += ["Fit the whole tree", "Nodes of the tree", "Votes", "Candidates"]
-        assert [each for each in seen if each in wanted] == wanted
-        assert any(str(each).startswith("Candidate 0") or str(each).startswith("Candidate ") for each in seen)
+        assert [each for each in seen if each in wanted][: len(wanted)] == wanted
+        assert any(str(each).startswith("Candidate ") for each in seen)
 
 
 async def test_rows_tell_what_colours_tell(browsing: Browsing) -> None:

@@ -103,6 +103,22 @@ async def test_a_search_just_made_can_be_opened_and_replayed(browsing: Browsing)
         await page.get_by_role("button", name="Replay").wait_for()
 
 
+async def test_a_search_that_runs_grows_on_its_page(browsing: Browsing) -> None:
+    """Opened early, its page follows it to its end, and what one has chosen stays chosen."""
+    async with listening(ScriptedEngine(latency=lambda *_: 0.5)) as service:
+        asked = asyncio.create_task(searched(service, strategy="uct", width=1, budget={"simulations": 8}))
+        page = await browsing.open(f"{service.url}/dashboard#/searches")
+        await becomes(page.locator(".state"), "running")
+        await page.locator("td.question a").first.click()
+        await page.locator("[role=treeitem]").nth(1).click()
+        chosen = await page.locator(".detail h2").inner_text()
+        await becomes(page.locator(".head"), "running")
+        await asked
+        await becomes(page.locator(".head"), "finished")
+        assert await page.locator(".detail h2").inner_text() == chosen
+        assert "8 done" in await page.locator(".replay output").inner_text()
+
+
 async def test_a_click_shows_a_node_in_detail(browsing: Browsing) -> None:
     """Text, value and visits of what is clicked, in the picture as in the outline; a candidate's own text too."""
     async with listening() as service:

@@ -11,15 +11,17 @@ const EVERY = 1500; // milliseconds after which a search that still runs is aske
 export function searchPage(id, showError) {
   const place = el("div");
   const element = el("div", {}, el("p", { class: "crumbs" }, el("a", { href: "#/searches" }, "← Searches")), place);
+  const trace = {}; // one and the same while the search runs: the explorer keeps what is chosen in it
   let explorer = null;
   let timer = 0;
   let gone = false;
   const load = async () => {
     try {
-      const trace = await traceOf(id);
+      const now = await traceOf(id);
       if (gone) return;
-      explorer?.destroy();
-      explorer = mountExplorer(place, trace, { level: 1 });
+      Object.assign(trace, now);
+      if (explorer) explorer.grew();
+      else explorer = mountExplorer(place, trace, { level: 1 });
       if (trace.state === "running") timer = setTimeout(load, EVERY);
     } catch (error) {
       if (!gone) showError(error);

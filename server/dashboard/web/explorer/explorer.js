@@ -102,7 +102,7 @@ export function mountExplorer(element, trace, { level = 2, name = "" } = {}) {
     treeless.hidden = trace.tree.length > 0 || trace.state === "running";
     tree.hidden = !trace.tree.length;
     tell();
-    if (trace.tree.length !== drawn) arrange();
+    arrange();
     replay.seek(growth.length);
   };
   grew();
