@@ -31,6 +31,8 @@ RUN rm -r models/abacus/model.safetensors models/abacus-prm && \
     ESPALIER_EDITABLE=0 scripts/install.sh gateway /opt/espalier
 
 FROM source AS build-cpu
+# vLLM's kernels for CPUs are linked against libnuma.
+RUN apt-get update && apt-get install -y --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
 RUN ESPALIER_EDITABLE=0 scripts/install.sh cpu /opt/espalier
 
 FROM ${GPU_BASE} AS build-gpu
@@ -67,6 +69,9 @@ FROM runtime AS gateway
 COPY --from=build-gateway /opt/espalier /opt/espalier
 
 FROM runtime AS cpu
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
 COPY --from=build-cpu /opt/espalier /opt/espalier
 
 FROM ${GPU_BASE} AS gpu

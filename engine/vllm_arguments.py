@@ -32,7 +32,8 @@ def engine_arguments(settings: EngineSettings, card: ModelCard, runner: Runner, 
         "seed": settings.seed,
         "trust_remote_code": settings.trust_remote_code,
         "log_level": settings.log_level,
-        "disable_log_stats": True,
+        "served_model_name": settings.name or None,
+        "disable_log_stats": settings.new_registry is None,
     }
     chosen |= _cpu_arguments(settings, card, runner) if cpu else _gpu_arguments(settings)
     return {name: value for name, value in chosen.items() if value is not None} | dict(settings.extra)

@@ -18,6 +18,10 @@ command -v "$python" >/dev/null || fail "no $python found: install Python 3.11 t
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' ||
   fail "$("$python" --version 2>&1) is not supported: install Python 3.11 to 3.14, or name one: make PYTHON=/path/to/python3.11"
 
+if [ "$stack" = cpu ] || [ "$stack" = dev ]; then
+  "$python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null ||
+    fail "the system library libnuma.so.1 is missing, which vLLM needs on a processor (on Debian and Ubuntu: apt-get install libnuma1)"
+fi
 if [ ! -x "$venv/bin/python" ]; then
   say "creating $venv with $("$python" --version)"
   "$python" -m venv "$venv" || fail "could not create $venv (on Debian and Ubuntu: apt-get install python3-venv)"

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/images that show the dashboard: ``python -m tests.browser.pictures``, or ``make pictures``.
+"""Takes the pictures of docs/images that show the dashboard: ``python -m tests.browser.pictures``.
 
 Starts a server with the bundled model on this machine, gives it some minutes of mixed work, and looks at it.
 """

@@ -86,7 +86,7 @@ def pods(documents: tuple[Document, ...]) -> Iterator[Pod]:
                 )
 
 
-def settings_of(documents: tuple[Document, ...], name: str = "espalier") -> Document:
+def settings_of(documents: tuple[Document, ...]) -> Document:
     """The settings file of a server, out of its ConfigMap."""
-    (found,) = [each for each in of_kind(documents, "ConfigMap") if each["metadata"]["name"].startswith(f"{name}-")]
+    (found,) = [each for each in of_kind(documents, "ConfigMap") if "espalier.yaml" in each["data"]]
     return dict(yaml.safe_load(found["data"]["espalier.yaml"]))
