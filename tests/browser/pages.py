@@ -80,6 +80,7 @@ class Browsing:
 async def served(browsing: Browsing, engine: ScriptedEngine | None = None, **settings: Any) -> AsyncIterator[Service]:
     """A server to look at. Its pages are closed before it is, so that none of them misses it."""
     async with listening(engine, **settings) as service:
+        service.client.timeout = 2 * PATIENCE / 1000  # searches stand still while pages open
         try:
             yield service
         finally:

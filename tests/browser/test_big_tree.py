@@ -61,6 +61,8 @@ async def test_it_opens_and_stays_responsive(browsing: Browsing, record_property
     """Zooming, pointing, walking the outline and going through its growth are each answered within a second."""
     async with served(browsing) as service:
         page = await opened(browsing, service.url)
+        shown = "performance.getEntriesByType('measure').find((each) => each.name === 'espalier-explorer').duration"
+        record_property("open", round(await page.evaluate(shown) / 1000, 4))
         assert "10000 nodes" in await page.locator(".replay output").inner_text()
         for name, act in {"seek": SEEK, "zoom": ZOOM, "walk": WALK, "point": POINT}.items():
             taken = statistics.median(await page.evaluate(FRAME, act)) / 1000

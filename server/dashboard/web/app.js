@@ -33,10 +33,10 @@ const feed = feedOf(
 // The page that an address names.
 async function pageOf(hash) {
   const [, name, ...rest] = hash.split("/").map(decodeURIComponent);
-  if (name === "search" && rest.length === 1) return searchPage(rest[0], fail);
-  if (name === "compare" && rest.length === 2) return comparePage(rest, fail);
-  if (name === "searches") return searchList(await known(), fail);
-  if (name === "try") return tryIt(await known(), fail);
+  if (name === "search" && rest.length === 1) return searchPage(rest[0], report);
+  if (name === "compare" && rest.length === 2) return comparePage(rest, report);
+  if (name === "searches") return searchList(await known(), report);
+  if (name === "try") return tryIt(await known(), report);
   return overview(feed);
 }
 
@@ -77,8 +77,8 @@ function show(next, focus) {
 }
 
 function drawNavigation(hash) {
-  const current = hash === "" ? "#/" : hash;
-  const within = (href) => (href === "#/" ? current === "#/" : current.startsWith(href.replace(/e?s$/, "")));
+  const home = { search: "searches", compare: "searches" }[hash.split("/")[1]] ?? hash.split("/")[1];
+  const within = (href) => href === `#/${home}`;
   document.getElementById("nav").replaceChildren(
     ...PAGES.map(([href, name]) => el("a", { href, "aria-current": within(href) ? "page" : null }, name)),
   );
@@ -89,6 +89,11 @@ function say(text, isError = false) {
   status.classList.toggle("error", isError);
 }
 
+function report(error) {
+  if (error) fail(error);
+  else say("");
+}
+
 function fail(error) {
   if (error.status === 401) askForKey(hasKey() ? "The server does not know this key." : "");
   else say(error.message, true);
@@ -97,6 +102,8 @@ function fail(error) {
 // Asks for a key, and goes on where one was.
 function askForKey(why) {
   keepKey("");
+  page?.destroy(); // else it would go on asking the server
+  page = null;
   const key = el("input", { type: "password", id: "key", autocomplete: "off", required: true });
   const form = el(
     "form",

@@ -36,6 +36,14 @@ export function overview(feed) {
 
   const course = { times: [], columns: charts.map((_, at) => Array.from({ length: [3, 2, 1, 2][at] }, () => [])) };
   const update = (readings) => {
+    const known = course.times.length ? readings.length - 1 : 0; // what was read before the page was opened counts too
+    for (let last = known; last < readings.length; last += 1) add(readings.slice(0, last + 1));
+    const now = readings.at(-1);
+    showRewards(rewards, now);
+    reasons.replaceChildren(reasonTable(now));
+    strategies.replaceChildren(strategyTable(now));
+  };
+  const add = (readings) => {
     const now = readings.at(-1);
     const then = readings.findLast((reading) => reading.time <= now.time - WINDOW) ?? readings[0];
     const figures = figuresOf(now, then === now ? null : then);
@@ -51,9 +59,6 @@ export function overview(feed) {
     if (course.times.length > LONGEST) [course.times, ...course.columns.flat()].forEach((column) => column.shift());
     const words = wordsOf(figures);
     charts.forEach((chart, at) => chart.show(course.times, course.columns[at], words[at]));
-    showRewards(rewards, now);
-    reasons.replaceChildren(reasonTable(now));
-    strategies.replaceChildren(strategyTable(now));
   };
   const deaf = feed.listen(update);
   return {

@@ -8,7 +8,7 @@ const NAMES = ["First", "Second"];
 const EVERY = 1500; // milliseconds after which a search that still runs is asked for again
 
 // The page of one search.
-export function searchPage(id, showError) {
+export function searchPage(id, report) {
   const place = el("div");
   const element = el("div", {}, el("p", { class: "crumbs" }, el("a", { href: "#/searches" }, "← Searches")), place);
   const trace = {}; // one and the same while the search runs: the explorer keeps what is chosen in it
@@ -24,7 +24,7 @@ export function searchPage(id, showError) {
       else explorer = mountExplorer(place, trace, { level: 1 });
       if (trace.state === "running") timer = setTimeout(load, EVERY);
     } catch (error) {
-      if (!gone) showError(error);
+      if (!gone) report(error);
     }
   };
   load();
@@ -39,7 +39,7 @@ export function searchPage(id, showError) {
 }
 
 // The page of two searches.
-export function comparePage(ids, showError) {
+export function comparePage(ids, report) {
   const places = ids.map((_, at) => el("section", { "aria-label": `${NAMES[at]} search` }));
   const figures = el("div", { class: "figures" });
   const both = button("▶ Replay both", () => explorers.forEach((each) => (each.stop(), each.seek(0), each.play())));
@@ -60,7 +60,7 @@ export function comparePage(ids, showError) {
       figures.replaceChildren(figureTable(traces));
       explorers = traces.map((trace, at) => mountExplorer(places[at], trace, { name: `${NAMES[at]} search` }));
     } catch (error) {
-      if (!gone) showError(error);
+      if (!gone) report(error);
     }
   };
   load();

@@ -8,8 +8,8 @@ const PAGE = 50; // searches that are asked for at once
 
 const STATES = ["running", "finished", "failed", "cancelled"];
 
-// The page. `showError` tells people what went wrong, `strategies` (by name) and `reasons` are the choices of the filters.
-export function searchList({ strategies, reasons }, showError) {
+// The page. `report` tells people what went wrong, null that all is well, `strategies` (by name) and `reasons` are the choices of the filters.
+export function searchList({ strategies, reasons }, report) {
   const filters = {
     strategy: choice("Strategy", Object.keys(strategies)),
     state: choice("State", STATES),
@@ -23,19 +23,24 @@ export function searchList({ strategies, reasons }, showError) {
   const marked = new Set();
   let searches = [];
   let further = false; // whether earlier ones have been asked for; the list then stands still
+  let turn = 0; // counts what was asked: only the latest reply is wanted, and none once the page is gone
   let timer = 0;
 
   const load = async (earlier) => {
     clearTimeout(timer);
+    const mine = (turn += 1);
     const query = Object.fromEntries(Object.entries(filters).map(([name, filter]) => [name, filter.value()]));
     try {
       const page = await get("v1/searches", { limit: PAGE, ...query, after: earlier ? searches.at(-1)?.id : null });
+      if (mine !== turn) return;
+      report(null);
       searches = earlier ? [...searches, ...page.data] : page.data;
       further = earlier;
       more.hidden = !page.has_more;
       draw();
     } catch (error) {
-      showError(error);
+      if (mine !== turn) return;
+      report(error);
     }
     if (!further) timer = setTimeout(load, EVERY);
   };
@@ -73,7 +78,7 @@ export function searchList({ strategies, reasons }, showError) {
     list,
     more,
   );
-  return { element, destroy: () => ((further = true), clearTimeout(timer)) };
+  return { element, destroy: () => ((turn += 1), clearTimeout(timer)) };
 }
 
 const HEADS = [

@@ -9,7 +9,7 @@ import { fieldsOf, settingsOf, showFields } from "./try-fields.js";
 const SLOWEST = 0.25; // of the time at most goes into drawing what has grown
 
 // The page. `choices`: {models, strategies}, as `choicesOf` of try-fields.js gives them.
-export function tryIt(choices, showError) {
+export function tryIt(choices, report) {
   const place = el("div");
   const answer = el("p", { class: "answer-text", hidden: true });
   const told = el("p", { class: "quiet", role: "status" });
@@ -27,11 +27,13 @@ export function tryIt(choices, showError) {
     const abort = new AbortController();
     running = abort;
     setBusy(true);
+    report(null);
     try {
       await search(question.value, abort.signal);
     } catch (error) {
-      if (error.name === "AbortError") told.textContent = "Stopped: the server has given the search up.";
-      else showError(error);
+      if (running !== abort) return; // another one has begun, or the page is gone
+      told.textContent = error.name === "AbortError" ? "Stopped: the server has given the search up." : "";
+      if (error.name !== "AbortError") report(error);
     } finally {
       if (running === abort) {
         running = null;
@@ -46,7 +48,8 @@ export function tryIt(choices, showError) {
     answer.hidden = true;
     answer.textContent = "";
     told.textContent = "Searching …";
-    const redraw = redrawing(() => explorer.grew());
+    const mine = explorer;
+    const redraw = redrawing(() => mine.grew());
     const body = { messages: [{ role: "user", content: asked }], stream: true, ...settingsOf(fields) };
     let ended = null;
     try {
@@ -54,7 +57,8 @@ export function tryIt(choices, showError) {
         if (chunk.search_event) addEvent(trace, chunk.search_event);
         if (chunk.search_event) redraw.later();
         const text = chunk.choices?.[0]?.delta?.content;
-        if (text) answer.hidden = !(answer.textContent += text);
+        if (text) answer.append(text);
+        answer.hidden = !answer.textContent;
         ended = chunk.search ?? ended;
       }
     } catch (error) {
@@ -62,7 +66,7 @@ export function tryIt(choices, showError) {
       throw error;
     } finally {
       redraw.stop();
-      if (!signal.aborted || trace.state === "cancelled") explorer.grew();
+      if (mine === explorer) mine.grew();
     }
     told.textContent = `Ended by ${ended.stop_reason} after ${ended.seconds.toFixed(2)} s. `;
     told.append(el("a", { href: `#/search/${encodeURIComponent(ended.id)}` }, "Its own page"));
@@ -71,7 +75,7 @@ export function tryIt(choices, showError) {
   // The kept trace knows more than the stream: tokens, confidences, votes. A server that keeps none has none to give.
   const showWhole = async (id) => {
     const whole = await get(`v1/searches/${encodeURIComponent(id)}`).catch(() => null);
-    if (!whole) return;
+    if (!whole || !explorer) return;
     explorer.destroy();
     explorer = mountExplorer(place, whole);
   };
@@ -100,7 +104,9 @@ export function tryIt(choices, showError) {
     element,
     destroy() {
       running?.abort();
+      running = null;
       explorer?.destroy();
+      explorer = null;
     },
   };
 }

@@ -17,7 +17,7 @@ const LABEL = 32; // characters of a step beside its node
 
 // Draws a trace, as GET /v1/searches/{id} gives it, into an element.
 //   level: of the first heading; name: tells it from another explorer in the page
-// Gives {grew(), seek(count), select(number), play(), stop(), destroy()}; `grew` is called after the trace itself has grown.
+// Gives {grew(), seek(count), play(), stop(), destroy()}; `grew` is called after the trace itself has grown.
 export function mountExplorer(element, trace, { level = 2, name = "" } = {}) {
   const growth = growthOf(trace);
   const named = (part) => (name ? `${name}: ${part}` : part);
@@ -105,11 +105,12 @@ export function mountExplorer(element, trace, { level = 2, name = "" } = {}) {
     arrange();
     replay.seek(growth.length);
   };
+  const began = performance.now();
   grew();
+  performance.measure("espalier-explorer", { start: began }); // for the browser's own tools, and for tests
   return {
     grew,
     seek: replay.seek,
-    select: (number) => choose(growth.placeOf(number), true),
     play: replay.play,
     stop: replay.stop,
     destroy: () => {

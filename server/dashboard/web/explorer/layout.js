@@ -11,7 +11,7 @@ export function layoutOf(tree, parentOf) {
   const root = d3
     .stratify()
     .id((place) => String(place))
-    .parentId((place) => (parentOf(place) < 0 ? undefined : String(parentOf(place))))(numbers);
+    .parentId((place) => (place === 0 ? undefined : String(Math.max(0, parentOf(place)))))(numbers); // orphans go to the root
   d3.tree().nodeSize([1, 1]).separation((a, b) => (a.parent === b.parent ? 1 : 1.35))(root);
   const across = new Float64Array(tree.length);
   const down = new Float64Array(tree.length);

@@ -7,7 +7,7 @@ const FRAMES = 15; // per second
 
 let replays = 0; // for ids that are unique in the page
 
-// Gives {element, at(), seek(count), follow(), play(), stop()}.
+// Gives {element, at(), seek(count), play(), stop()}.
 //   growth: as `growthOf` gives it
 //   onSeek: told the state of the moment that was chosen
 export function replayOf(growth, onSeek) {
@@ -50,5 +50,5 @@ export function replayOf(growth, onSeek) {
     slider,
     told,
   );
-  return { element, at: () => now, seek, follow: () => seek(growth.length), play, stop };
+  return { element, at: () => now, seek, play, stop };
 }
