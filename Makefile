@@ -8,7 +8,7 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-clients fuzz-api format train eval torture lock clean
+.PHONY: help install serve test test-long check check-clients fuzz fuzz-api format train eval torture lock clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ serve: install  ## start the server with the bundled model (ARGS="--port 9000" a
 test: $(VENV)/.espalier-dev  ## run every test (ARGS="-m 'not vllm and not train'" for the quick ones)
 	@$(BIN)/python -m pytest $(ARGS)
 
+test-long: $(VENV)/.espalier-dev  ## what takes many minutes: builds and starts the images (needs root, buildah, debootstrap)
+	@$(BIN)/python -m pytest -m long --long -s $(ARGS)
+
 check: $(VENV)/.espalier-dev  ## lint, formatting and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -31,6 +34,9 @@ check: $(VENV)/.espalier-dev  ## lint, formatting and types
 
 check-clients: $(VENV)/.espalier-dev  ## other people's clients against a started server (needs node and npm)
 	@$(BIN)/python -m tests.clients
+
+fuzz: $(VENV)/.espalier-dev  ## hostile inputs by the hundred thousand: atheris, hypothesis, schemathesis (some 10 minutes)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 fuzz-api: $(VENV)/.espalier-dev  ## thousands of made-up requests against a server on the toy engine (ARGS="--examples 5000")
 	@$(BIN)/python -m tests.server.fuzz_api $(ARGS)

@@ -5,7 +5,8 @@
     │   ├── InvalidRequest          a field is malformed, out of range or unsupported (names the field)
     │   ├── PromptTooLong           prompt plus requested tokens do not fit the model
     │   ├── Unauthorized            no key, or a wrong one
-    │   └── UnknownModel            no such model or preset
+    │   ├── UnknownModel            no such model or preset
+    │   └── UnknownSearch           no search of that id is kept
     └── ServerError                 the machine is at fault
         ├── StartupError            settings, model folder or memory: the server cannot start
         ├── NotReady                starting or draining
@@ -57,6 +58,10 @@ class Unauthorized(ClientError):
 
 class UnknownModel(ClientError):
     """No such model or preset is served."""
+
+
+class UnknownSearch(ClientError):
+    """No search of that id is kept: there was none, or its trace has given way to later ones."""
 
 
 class ServerError(EspalierError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcts.budget import StopReason
+from mcts.ports import Step
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ class NodeAdded:
 
     ``visits`` and ``value`` are those of kept rollouts that pass through it: they have long been counted in its
     ancestors. Later visits are told by ``BackedUp``, so the events of a search are enough to redraw its tree.
+    ``steps`` are what the node adds, with their tokens: one step of a path, or all of a whole answer. Streams do not
+    tell them.
     """
 
     node: int
@@ -38,6 +41,7 @@ class NodeAdded:
     seconds: float
     visits: int = 0
     value: float = 0.0
+    steps: tuple[Step, ...] = field(default=(), repr=False, compare=False, metadata={"told": False})
 
 
 @dataclass(frozen=True, slots=True)

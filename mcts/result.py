@@ -54,11 +54,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One answer and the weight behind it, under the vote that was used. ``answer`` is None for texts without one."""
+    """One answer and the weight behind it, under the vote that was used. ``answer`` is None for texts without one.
+
+    ``members`` are the candidates that stand behind it, in the order in which they were found.
+    """
 
     answer: str | None
     weight: float
     count: int
+    members: tuple[Candidate, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

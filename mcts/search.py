@@ -241,6 +241,7 @@ class Search:
                 seconds=self.meter.seconds,
                 visits=node.visits,
                 value=node.value_sum,
+                steps=(step,) if step else (),
             )
         )
 

@@ -80,7 +80,7 @@ async def elect(candidates: Sequence[Candidate], vote: VoteRule, n: int, answers
     ranked += sorted(((_max_value(group), group) for group in _silent(standing)), key=_heaviest)
     return Election(
         winners=tuple(_representative(group, vote) for _, group in ranked[:n]),
-        tallies=tuple(Tally(group[0].answer, weight, len(group)) for weight, group in ranked),
+        tallies=tuple(Tally(group[0].answer, weight, len(group), tuple(group)) for weight, group in ranked),
     )
 
 

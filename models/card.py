@@ -142,7 +142,7 @@ def _by_recipe(recipe: dict[str, Any]) -> list[str]:
         f"The language model takes {recipe['language']['steps']} more; the reward model's reading part takes",
         f"{recipe['reader']['steps']} more, and its judging blocks {recipe['reward']['steps']}, on",
         f"{recipe['reward_samples']} sampled answers to each of {recipe['reward_problems']} training problems a family",
-        f"and on made-up answers (the greater part: {100 * (1 - recipe['reward_sampled_share']):.0f}%).",
+        f"and on made-up answers ({100 * (1 - recipe['reward_sampled_share']):.0f}% of the rows).",
         f"Kinds of chats that come more or less often than in the common mix: {_mixes(recipe)}.",
     ]
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
 from server.backend import Loader, Report
+from server.dashboard.routes import dashboard_router, file_paths
 from server.errors import install_error_handlers
 from server.keys import accepted_keys
 from server.leniency import HEADER, Leniency
@@ -23,6 +24,7 @@ from server.routes import router
 from server.runtime import Runtime
 from server.settings import Settings
 from server.tokenization import router as token_router
+from server.traces.routes import router as trace_router
 from server.version import version
 
 if TYPE_CHECKING:
@@ -93,6 +95,9 @@ def create_app(
     install_error_handlers(app)
     app.include_router(router)
     app.include_router(token_router)
+    app.include_router(trace_router)
+    if settings.dashboard:
+        app.include_router(dashboard_router())
     _add_middleware(app, settings, metrics, tracing)
     return app
 
@@ -103,7 +108,8 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, tracing:
         app.add_middleware(Leniency)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     if keys := accepted_keys(settings):
-        app.add_middleware(Keys, keys=keys, open_metrics=settings.open_metrics)
+        files = file_paths() if settings.dashboard else frozenset()
+        app.add_middleware(Keys, keys=keys, open_metrics=settings.open_metrics, open_files=files)
     if settings.cors_origin:  # outside the keys: a browser asks for permission before it sends one
         app.add_middleware(
             CORSMiddleware,

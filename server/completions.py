@@ -16,8 +16,8 @@ from server.replies import Ended, fingerprint, finish_reason, path_logprobs, sum
 from server.runtime import Runtime
 from server.schemas import completion as schema
 from server.schemas import reply
-from server.searches import answer_text
 from server.settings import Settings
+from server.written import answer_text
 
 
 async def assign_each(

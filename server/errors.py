@@ -37,6 +37,7 @@ KINDS: dict[type[BaseException], Kind] = {
     errors.PromptTooLong: Kind(400, "invalid_request_error", "context_length_exceeded"),
     errors.Unauthorized: Kind(401, "authentication_error", "invalid_api_key"),
     errors.UnknownModel: Kind(404, "invalid_request_error", "model_not_found"),
+    errors.UnknownSearch: Kind(404, "invalid_request_error", "search_not_found"),
     errors.ClientError: Kind(400, "invalid_request_error", "invalid_request"),
     errors.NotReady: Kind(503, "service_unavailable_error", "not_ready"),
     errors.Overloaded: Kind(429, "rate_limit_error", "overloaded"),

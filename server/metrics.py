@@ -36,6 +36,7 @@ PHASES = ("select", "generate", "score", "back_up")
 OUTCOMES = ("ok", "cancelled", "failed")
 USES = ("answer", "search", "lost")
 REFUSALS = ("key_limit", "queue_full", "timeout")
+LOSSES = ("failed", "queue_full", "too_large", "write_failed")
 LIFE = ("starting", "ready", "recovering", "draining", "failed", "stopped")
 
 INTERNAL = "internal"
@@ -117,6 +118,11 @@ class Metrics:
         self.queue_places = make.gauge("queue_places", "Searches that may wait for a place (max_queue).")
         self.turned_away = make.counter(
             "searches_turned_away", "Searches refused because too many run and wait.", {"reason": REFUSALS}
+        )
+        self.traces = make.gauge("traces_kept", "Searches whose traces are in memory, running ones not counted.")
+        self.trace_bytes = make.gauge("traces_bytes", "Memory that those traces take.")
+        self.traces_dropped = make.counter(
+            "traces_dropped", "Traces that were lost, wholly or to their folder.", {"reason": LOSSES}
         )
         self.engine_deaths = make.counter(
             "engine_deaths", "Times that an engine's process died or had to be killed, or did not start again."

@@ -111,10 +111,12 @@ class RequestId:
 class Keys:
     """Asks for a bearer token. Decides on the routed path alone; ``Host`` and the like have no say."""
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str], *, open_metrics: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Sequence[str], *, open_metrics: bool, open_files: frozenset[str] = frozenset()
+    ) -> None:
         self._app = app
         self._digests = [_digest(key) for key in keys]
-        self._open = OPEN_PATHS | ({"/metrics"} if open_metrics else set())
+        self._open = OPEN_PATHS | open_files | ({"/metrics"} if open_metrics else set())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on or answers 401."""

@@ -41,7 +41,8 @@ class ProgressLines:
 def event_fields(event: events.Event) -> dict[str, Any]:
     """An event as JSON: its fields, and ``type`` in snake case (``node_added``)."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-    return {"type": name, **dataclasses.asdict(event)}
+    told = (field.name for field in dataclasses.fields(event) if field.metadata.get("told", True))
+    return {"type": name, **{field: getattr(event, field) for field in told}}
 
 
 def _short(answer: str) -> str:

@@ -13,6 +13,9 @@ MAX_DETAILS = 10
 MAX_QUOTE = 200
 """Characters of the client's own input that a message repeats."""
 
+PARAMETERS = ("query", "path")
+"""Where faults of what stands in the address are located."""
+
 
 def invalid(faults: Sequence[Mapping[str, Any]], given: object, prefix: str = "") -> errors.InvalidRequest:
     """One error for pydantic's list of faults: at most ten are named, the first names ``param``.
@@ -43,6 +46,8 @@ def _dotted(fault: Mapping[str, Any], given: object, prefix: str) -> str:
     """The field's name as the client wrote it."""
     if fault["type"] == "json_invalid":
         return ""
+    if not prefix and fault["loc"][0] in PARAMETERS:
+        return ".".join(map(str, fault["loc"][1:]))[:MAX_QUOTE]
     names: list[str] = [prefix] if prefix else []
     at = given
     for place, part in enumerate(fault["loc"]):

@@ -12,11 +12,11 @@ from mcts.result import Candidate, SearchResult
 from server.assignments import Assignment
 from server.logprobs import step_logprobs, tokens_from
 from server.schemas import reply
-from server.searches import answer_text, answer_tokens
 from server.settings import Settings
 from server.thoughts import Split, ThoughtSplitter, split, splits_thoughts, splitter_for
 from server.tool_parsers import Parsed
 from server.version import version
+from server.written import answer_text, answer_tokens
 
 Ended = tuple[Assignment, SearchResult]
 """A request's search, and what came of it."""

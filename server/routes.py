@@ -93,8 +93,8 @@ def wants_usage(body: GenerationFields) -> bool:
 
 
 async def _searched(assignment: Assignment, runtime: Runtime, key: str) -> SearchResult:
-    async with placed(runtime, assignment.cost, key) as waited:
-        return await run_search(assignment, runtime, waited=waited)
+    async with placed(runtime, assignment.cost, key) as place:
+        return await run_search(assignment, runtime, place)
 
 
 async def _unless_gone(answered: Coroutine[Any, Any, Reply], request: Request) -> Response:

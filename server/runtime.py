@@ -34,6 +34,7 @@ from server.metrics import Metrics
 from server.presets import Preset, served_presets
 from server.settings import Settings
 from server.supervision import Supervisor
+from server.traces.store import Traces
 from server.version import version
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Runtime:
             per_key=settings.max_searches_per_key,
         )
         self.forms = FormChecker()
+        self.traces = Traces(settings, metrics)
         self.curfew = Curfew()  # called when running searches must give their best answer so far
         self.phase = Phase.STARTING
         self.doing = "starting"
@@ -125,6 +127,7 @@ class Runtime:
         if self._backend:
             await self._backend.answers.close()
             await self._backend.close()
+        await asyncio.to_thread(self.traces.close)
 
     def drain(self) -> None:
         """Takes no more searches. Safe to call again, and from a signal handler."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from mcts.errors import NoAnswerInTime, NotReady
 from mcts.events import Observer, Observers
 from mcts.ports import AnswerReader
-from mcts.result import Candidate, SearchResult
+from mcts.result import SearchResult
 from mcts.strategies import STRATEGIES
 from mcts.strategy import Ports
 from reward.json_answers import JsonAnswers
@@ -21,6 +22,7 @@ from server.search_log import SearchLine
 from server.settings import Settings
 from server.thoughts import spoken
 from server.tooling import CallAnswers
+from server.written import answer_text, answer_tokens
 
 STOPPING = "The server is stopping."
 
@@ -28,9 +30,17 @@ VOTE_SECONDS = 0.05
 """How long the vote after a deadline may still compare answers by algebra; what nobody has decided by then differs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that a request holds: the seconds it waited for it, and the name of the key it came with."""
+
+    waited: float
+    key: str
+
+
 @asynccontextmanager
-async def placed(runtime: Runtime, cost: int, key: str) -> AsyncIterator[float]:
-    """Holds a place, as ``Admission.place``; waiting for it ends with the server. Gives the seconds waited.
+async def placed(runtime: Runtime, cost: int, key: str) -> AsyncIterator[Place]:
+    """Holds a place, as ``Admission.place``; waiting for it ends with the server.
 
     Raises:
         NotReady: The server stopped meanwhile.
@@ -38,13 +48,11 @@ async def placed(runtime: Runtime, cost: int, key: str) -> AsyncIterator[float]:
     """
     async with AsyncExitStack() as held:
         place = held.enter_async_context(runtime.admission.place(cost, key))
-        yield await interrupted_by(place, runtime.stopping.wait(), NotReady(STOPPING))
+        yield Place(await interrupted_by(place, runtime.stopping.wait(), NotReady(STOPPING)), key)
 
 
-async def run_search(
-    assignment: Assignment, runtime: Runtime, *observers: Observer, waited: float = 0.0
-) -> SearchResult:
-    """Searches; the caller holds a place, for which it has ``waited`` so many seconds.
+async def run_search(assignment: Assignment, runtime: Runtime, place: Place, *observers: Observer) -> SearchResult:
+    """Searches; the caller holds the place.
 
     Cancelling it, or the server's end, cancels every engine call of the search.
 
@@ -54,15 +62,16 @@ async def run_search(
         EngineError, RewardError: An engine failed before any candidate existed.
     """
     if runtime.tracing is None:
-        return await _run(assignment, runtime, *observers, waited=waited)
-    with runtime.tracing.search(assignment, waited) as span:
-        result = await _run(assignment, runtime, span, *observers, waited=waited)
+        return await _run(assignment, runtime, place, *observers)
+    with runtime.tracing.search(assignment, place.waited) as span:
+        result = await _run(assignment, runtime, place, span, *observers)
         span.answered(result, answer_tokens(result))
         return result
 
 
-async def _run(assignment: Assignment, runtime: Runtime, *observers: Observer, waited: float) -> SearchResult:
+async def _run(assignment: Assignment, runtime: Runtime, place: Place, *observers: Observer) -> SearchResult:
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
+    recording = runtime.traces.begin(assignment, place.waited, place.key)
     counted = metrics.observer(plan.strategy, plan.reward)
     ports = Ports(
         engine=backend.engine,
@@ -71,14 +80,15 @@ async def _run(assignment: Assignment, runtime: Runtime, *observers: Observer, w
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,
         curfew=runtime.curfew,
-        observe=Observers(counted, *observers),
+        observe=Observers(counted, recording, *observers),
     )
     metrics.prompt_tokens.inc(len(assignment.task.prompt.token_ids))
-    line = SearchLine(assignment, waited, prompts=runtime.settings.log_prompts, clock=backend.clock)
+    line = SearchLine(assignment, place.waited, prompts=runtime.settings.log_prompts, clock=backend.clock)
     try:
         result = await interrupted_by(_strategy(assignment, ports), runtime.stopping.wait(), NotReady(STOPPING))
     except asyncio.CancelledError:
         line.ended("cancelled")
+        recording.cancelled()
         counted.lost()
         raise
     except Exception as error:
@@ -87,11 +97,13 @@ async def _run(assignment: Assignment, runtime: Runtime, *observers: Observer, w
         metrics.failed(told)
         counted.lost()
         line.failed(told)
+        recording.failed(told)
         if stopped:
             raise told from error
         raise
     counted.answered(result, answer_tokens(result))
     line.answered(result, answer_text(result.winners[0]))
+    recording.answered(result)
     return result
 
 
@@ -102,19 +114,6 @@ def _reader(assignment: Assignment, settings: Settings) -> AnswerReader:
     if tools:
         return CallAnswers(tools, answers, lambda text: spoken(text, assignment, settings))
     return JsonAnswers() if assignment.task.sampling.form else answers
-
-
-def answer_tokens(result: SearchResult) -> int:
-    """Generated tokens that stand in the winners; a step that two of them share counts once."""
-    steps = {
-        id(step): len(step.token_ids) for winner in result.winners for step in winner.path.steps if not step.forced
-    }
-    return min(sum(steps.values()), result.generated_tokens)
-
-
-def answer_text(candidate: Candidate) -> str:
-    """What the model wrote: the path's text without a prefill of the client's."""
-    return "".join(step.text for step in candidate.path.steps)
 
 
 async def _strategy(assignment: Assignment, ports: Ports) -> SearchResult:

@@ -37,6 +37,7 @@ class ServiceSettings(BaseModel):
         ge=0,
         le=7200,
     )
+    dashboard: bool = _field(SERVER, True, "Serve the dashboard at /dashboard.")
     log_level: Literal["debug", "info", "warning", "error"] = _field(SERVER, "info", "Least severity that is logged.")
     log_format: Literal["text", "json"] = _field(SERVER, "text", "Form of a log line.")
     log_prompts: bool = _field(

@@ -12,10 +12,10 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from server.bundled import BUNDLED_MODEL, BUNDLED_REWARD_MODEL, bundled
-from server.service_settings import ServiceSettings
 from server.setting_kinds import Names, Pairs
 from server.setting_kinds import setting as _field
 from server.tool_parsers import ToolFormat
+from server.trace_settings import TraceSettings
 
 MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
     "model",
@@ -26,7 +26,7 @@ MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
 )
 
 
-class Settings(ServiceSettings):
+class Settings(TraceSettings):
     """What an operator can choose. Immutable."""
 
     model: str = _field(MODEL, bundled(BUNDLED_MODEL), "Folder or Hugging Face name of the model that writes.", "PATH")

@@ -29,9 +29,10 @@ from server.progress import ProgressLines, event_fields
 from server.replies import Ended, fingerprint, finish_reason, path_logprobs, summary, total_usage
 from server.runtime import Runtime
 from server.schemas.reply import Logprobs
-from server.searches import answer_text, placed, run_search
+from server.searches import Place, placed, run_search
 from server.speaker import Speaker
 from server.thoughts import ThoughtSplitter, split, splitter_for
+from server.written import answer_text
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -89,14 +90,14 @@ class SearchStream(Response):
         """Waits for a place before the first byte, so that a full server can still answer 429."""
         try:
             cost = sum(each.cost for each in self._assignments)
-            async with placed(self._runtime, cost, key_of(scope)) as waited:
-                failure = await self._tell(send, waited)
+            async with placed(self._runtime, cost, key_of(scope)) as place:
+                failure = await self._tell(send, place)
             if failure:
                 count_as(scope, kind_of(failure).status)
         except EspalierError as error:
             await error_response(error)(scope, receive, send)
 
-    async def _tell(self, send: Send, waited: float) -> Exception | None:
+    async def _tell(self, send: Send, held: Place) -> Exception | None:
         """Tells everything; what it broke off with, if it did."""
         failure: Exception | None = None
 
@@ -108,7 +109,7 @@ class SearchStream(Response):
         first, ended = self._assignments[0], list[Ended]()
         chunks = self._shape.chunks(first.id, int(time.time()), first.model, fingerprint(self._runtime.settings))
         for place, assignment in enumerate(self._assignments):
-            outcome = await self._tell_one(assignment, chunks, place * self._shape.stride, write, waited)
+            outcome = await self._tell_one(assignment, chunks, place * self._shape.stride, write, held)
             if isinstance(outcome, Exception):
                 failure = outcome
                 await write(data(error_body(outcome)))
@@ -121,18 +122,18 @@ class SearchStream(Response):
         return failure
 
     async def _tell_one(
-        self, assignment: Assignment, chunks: Chunks, index: int, write: Write, waited: float
+        self, assignment: Assignment, chunks: Chunks, index: int, write: Write, held: Place
     ) -> SearchResult | Exception:
         """Tells one search to its end; what it ended with."""
         news: asyncio.Queue[News] = asyncio.Queue()
         telling = _Telling(assignment, self._runtime, self._shape, chunks, index)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._search(assignment, news, waited), name=assignment.search_id)
+            group.create_task(self._search(assignment, news, held), name=assignment.search_id)
             return await telling.tell(news, write)
 
-    async def _search(self, assignment: Assignment, news: asyncio.Queue[News], waited: float) -> None:
+    async def _search(self, assignment: Assignment, news: asyncio.Queue[News], held: Place) -> None:
         try:
-            news.put_nowait(await run_search(assignment, self._runtime, news.put_nowait, waited=waited))
+            news.put_nowait(await run_search(assignment, self._runtime, held, news.put_nowait))
         except Exception as error:  # noqa: BLE001 - told to the client as an error event; run_search has logged it
             news.put_nowait(error)
 

@@ -1,57 +1,40 @@
 """Hostile text: whatever a model or a client writes, extraction, splitting and parsing end, and quickly.
 
-How many inputs is up to hypothesis's profile: ``--hypothesis-profile fuzz`` tries 30,000 for each.
+``make fuzz`` tries a hundred thousand inputs and more; here each fuzzer shows in a moment that it works.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, get_args
 
 import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reward.answers import StandardAnswers
-from reward.equivalence import key
-from reward.extraction import RULES
-from reward.notation import read
 from server.cli.documents import STRATEGY_SCHEMAS
 from server.cli.sse import lines_of
 from server.schemas.chat import ChatRequest
-from server.thoughts import FORMATS, Marks, ThoughtSplitter
+from server.thoughts import FORMATS, Marks
+from server.tool_parsers import ToolFormat, parse
+from tests.fuzz import properties
+from tests.fuzz.__main__ import guided
+from tests.fuzz.seeds import PIECES
 from tests.server.service import Service, serving
 
-MARKS = [each for marks in FORMATS for each in (marks.begin, marks.end, marks.answer_begin, marks.answer_end) if each]
-
-PIECES = [
-    "\\boxed{", "}", "{", "\\}", "\\{", "\\\\", "\\frac", "\\sqrt[", "^", "_", "$", "\\[", "\\]",
-    "<answer>", "</answer>", "####", "The answer is", "answer:", "答案是", '{"answer": ', '"answer"', ": ", "[", "]",
-    '"', "\n", "\n\n", " ", "1", "-2.5", "1,000", "3/4", "x", "²", "½", "\ufffd", "\u2028", "\x00", "\ud7ff",
-    "🤔", "\u202e", "e\u0301", "∞", *MARKS,
-]  # fmt: skip
-
-hostile = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_size=60).map("".join)
+hostile = st.lists(st.one_of(st.sampled_from([*PIECES, "\ud7ff"]), st.text(max_size=8)), max_size=60).map("".join)
 """Text made mostly of what extraction and splitting look for."""
-
-ALL_RULES = StandardAnswers(rules=(*RULES, "json", "pattern"), expression=r"Result: (.*)")
 
 
 @settings(deadline=None)
 @given(hostile)
 def test_an_answer_is_found_in_any_text_or_none(text: str) -> None:
     """No rule raises, and what it finds can be compared."""
-    for name in (*RULES, "json", "pattern"):
-        found = StandardAnswers(rules=(name,), expression=r"Result: (.*)").extract(text)
-        assert found is None or isinstance(found, str)
-        if found is not None:
-            hash(key(found))
-            read(found)
-    assert ALL_RULES.extract(text) == ALL_RULES.extract(text)
+    properties.an_answer_is_found_or_none(text)
 
 
 @settings(deadline=None, max_examples=25)
@@ -60,31 +43,24 @@ def test_no_repetition_takes_long(piece: str, other: str) -> None:
     """A hundred thousand characters of the worst kind are read in well under a second."""
     text = (piece + other) * (100_000 // len(piece + other))
     began = time.process_time()
-    ALL_RULES.extract(text)
+    properties.ALL_RULES.extract(text)
+    for form in get_args(ToolFormat):
+        parse(text, form, properties.NAMES)
     assert time.process_time() - began < 2
-
-
-def chunks(text: str, cuts: list[int]) -> list[str]:
-    """The text cut at some places."""
-    places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
-    return [text[start:end] for start, end in itertools.pairwise(places)]
 
 
 @settings(deadline=None)
 @given(hostile, st.lists(st.integers(0, 10_000), max_size=12), st.sampled_from([None, *FORMATS]))
 def test_a_thought_is_split_alike_however_its_text_comes(text: str, cuts: list[int], opened: Marks | None) -> None:
     """Piece by piece or at once, the same thought and the same answer, and nothing is made up."""
+    properties.a_thought_is_split_alike(text, cuts, opened)
 
-    def split(parts: list[str]) -> tuple[str, str]:
-        splitter = ThoughtSplitter(opened)
-        pieces = [piece for part in parts for piece in splitter.feed(part)] + list(splitter.end())
-        thought = "".join(piece.text for piece in pieces if piece.thought)
-        return thought, "".join(piece.text for piece in pieces if not piece.thought)
 
-    whole = split([text])
-    assert split(chunks(text, cuts)) == whole
-    assert split(list(text)) == whole
-    assert len(whole[0]) + len(whole[1]) <= len(text)
+@settings(deadline=None)
+@given(hostile, st.lists(st.integers(0, 10_000), max_size=12), st.sampled_from(get_args(ToolFormat)))
+def test_calls_are_read_or_their_text_is_left(text: str, cuts: list[int], form: ToolFormat) -> None:
+    """Nothing that was written is lost, streamed or not."""
+    properties.calls_are_read_or_left(text, cuts, form)
 
 
 values = st.recursive(
@@ -107,7 +83,7 @@ def test_a_stream_is_read_as_it_was_written(
     sent = [json.dumps(chunk, ensure_ascii=ascii_only) for chunk in chunks_sent]
     text = "".join(f"data: {line}\n\n: keep-alive\n\n" for line in sent) + "data: [DONE]\n\n"
     for end in ("\n", "\r\n"):
-        lines = list(lines_of(chunks(text.replace("\n", end), cuts)))
+        lines = list(lines_of(properties.chunks(text.replace("\n", end), cuts)))
         assert lines[-2:] == ["data: [DONE]", ""]
         data = [line.removeprefix("data: ") for line in lines[:-2] if line.startswith("data: ")]
         assert [json.loads(line) for line in data] == chunks_sent
@@ -159,3 +135,12 @@ async def test_no_body_is_a_server_error(
     assert reply.status_code in {200, 400, 404, 504}, reply.text
     assert len(reply.content) < 100_000
     assert server.engine.open_calls == 0
+
+
+@pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not built for this platform")
+@pytest.mark.parametrize("target", ["answers", "calls"])
+def test_coverage_guides_to_nothing_that_breaks(target: str) -> None:
+    """Atheris finds new ways through our readers, and none that breaks a property."""
+    outcome = guided(target, 2000, seed=7)
+    assert not outcome.broke, outcome.broke
+    assert outcome.inputs == 2000

@@ -98,7 +98,7 @@ def test_math_verify_is_imported_by_its_worker_alone() -> None:
 
 
 def test_the_server_imports_nothing_heavy() -> None:
-    """Importing all that a gateway needs loads no torch, vllm, sympy or opentelemetry, even where they are installed."""
+    """Importing everything a gateway needs loads no torch, vllm, sympy or opentelemetry, even if they are there."""
     heavy = "{'torch', 'vllm', 'sympy', 'math_verify', 'latex2sympy2_extended', 'opentelemetry'}"
     script = f"import sys, server.cli, server.app, reward.answers; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -138,6 +138,15 @@ SERVER = [
         {"{{instance}}": chosen("process_open_fds"), "{{instance}}, most": chosen("process_max_fds")},
         width=6,
     ),
+    Panel("Traces in memory", {"traces": total("mcts_traces_kept")}, width=6),
+    Panel("Memory of traces", {"bytes": total("mcts_traces_bytes")}, "bytes", width=6),
+    Panel(
+        "Traces lost",
+        {"{{reason}}": rate("mcts_traces_dropped_total", "reason")},
+        "short",
+        width=6,
+        note="Per second, wholly or to their folder.",
+    ),
     Panel(
         "Versions",
         {"{{version}} on {{engine}}": f"count by (version, engine) (mcts_build_info{{{SERVERS}}})"},

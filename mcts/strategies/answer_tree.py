@@ -77,6 +77,7 @@ def node_added(answer: Answer, seconds: float) -> NodeAdded:
         terminal=False,
         prior=1.0,
         seconds=seconds,
+        steps=steps,
     )
 
 

@@ -39,7 +39,7 @@ async def direct(task: Task, ports: Ports, _: DirectOptions, name: str = "direct
         if not search.candidates:
             return await search.result("majority")  # raises what happened
         candidates = tuple(search.candidates)
-        tallies = tuple(Tally(candidate.answer, 1.0, 1) for candidate in candidates)
+        tallies = tuple(Tally(candidate.answer, 1.0, 1, (candidate,)) for candidate in candidates)
         return search.concluded(candidates, candidates, tallies)
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``espalier serve``, ``espalier ask`` and ``espalier version``."""
+"""The command line: ``espalier serve``, ``espalier ask``, ``espalier trace`` and ``espalier version``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from mcts.errors import StartupError
-from server.cli import ask, serve
+from server.cli import ask, serve, trace
 from server.version import version
 
 WRONG_USAGE = 2
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     serve.add_command(commands)
     ask.add_command(commands)
+    trace.add_command(commands)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     parsed = parser.parse_args(arguments)
     try:

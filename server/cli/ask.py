@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,10 +14,20 @@ from rich.live import Live
 from rich.text import Text
 
 from mcts.errors import StartupError
+from server.cli.plain import plain
+from server.cli.service import (
+    EXIT_REFUSED,
+    Refused,
+    add_server_flags,
+    address,
+    key_headers,
+    message_of,
+    no_server,
+    say,
+    wrong_address,
+)
 from server.cli.sse import lines_of
-from server.cli.tree import GrowingTree
-
-EXIT_NO_SERVER, EXIT_REFUSED = 3, 1
+from server.cli.tree import GrowingTree, vote_line
 
 _PICTURE_COLUMNS = 104
 
@@ -34,10 +43,7 @@ def add_command(commands: Any) -> None:
         description="Asks a running server and shows the tree growing, then the answer, the votes and what it cost.",
     )
     parser.add_argument("question", help="what to ask; '-' reads standard input")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server (default: %(default)s)")
-    parser.add_argument(
-        "--api-key", default=os.environ.get("ESPALIER_ASK_KEY"), help="key of the server, if it has any"
-    )
+    add_server_flags(parser)
     parser.add_argument("--model", default="", metavar="NAME", help="model or preset, such as abacus:uct-mini-32")
     search = parser.add_argument_group("search", "Changes to the preset. Higher numbers answer better and slower.")
     search.add_argument(
@@ -72,19 +78,12 @@ def ask(parsed: argparse.Namespace) -> int:
             if parsed.picture:
                 _save_picture(parsed.picture, tree, chunk)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        raise StartupError(f"--url {parsed.url!r} is no address such as http://127.0.0.1:8000") from None
+        raise wrong_address(parsed.url) from None
     except httpx.TransportError as error:
-        return _say(
-            f"no server answers at {parsed.url} ({type(error).__name__}); start one with: espalier serve",
-            EXIT_NO_SERVER,
-        )
+        return no_server(parsed.url, error)
     except Refused as error:
-        return _say(str(error), EXIT_REFUSED)
+        return say(str(error), EXIT_REFUSED)
     return 0
-
-
-class Refused(Exception):
-    """The server answered with an error."""
 
 
 def request_body(parsed: argparse.Namespace, question: str) -> dict[str, Any]:
@@ -109,26 +108,18 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 def _chunks(parsed: argparse.Namespace, question: str) -> Iterator[dict[str, Any]]:
     """The chunks of the stream."""
-    headers = {"Authorization": f"Bearer {parsed.api_key}"} if parsed.api_key else {}
-    url = parsed.url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions"
+    headers, url = key_headers(parsed.api_key), address(parsed.url, "/v1/chat/completions")
     timeout = httpx.Timeout(_SILENCE_SECONDS, connect=5.0)
     with httpx.stream("POST", url, json=request_body(parsed, question), headers=headers, timeout=timeout) as reply:
         if reply.status_code != httpx.codes.OK:
             reply.read()
-            raise Refused(_message(reply))
+            raise Refused(message_of(reply))
         for line in lines_of(reply.iter_text()):
             if line.startswith("data: ") and line != "data: [DONE]":
                 chunk = json.loads(line.removeprefix("data: "))
                 if "error" in chunk:
-                    raise Refused(chunk["error"]["message"])
+                    raise Refused(plain(chunk["error"]["message"]))
                 yield chunk
-
-
-def _message(reply: httpx.Response) -> str:
-    try:
-        return str(reply.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the server answered {reply.status_code}, and not as Espalier does"
 
 
 def _shown(chunks: Iterator[dict[str, Any]], tree: GrowingTree, console: Console) -> Iterator[dict[str, Any]]:
@@ -146,7 +137,7 @@ def _shown(chunks: Iterator[dict[str, Any]], tree: GrowingTree, console: Console
             elif _is_answer(chunk):
                 end.append(chunk)
                 if console.is_terminal and not tree.simulations:  # plain decoding: the text itself is the progress
-                    live.update(Text(_text(end)))
+                    live.update(Text(plain(_text(end), lines=True)))
         if not tree.simulations:
             live.update(Text(""))  # the answer follows below
     yield from _joined(end)
@@ -174,11 +165,10 @@ def _joined(chunks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _print_end(reply: dict[str, Any], console: Console) -> None:
     search, usage = reply["search"], reply["usage"]
     console.print()
-    console.print(Text(reply["text"].strip()))
+    console.print(Text(plain(reply["text"].strip(), lines=True)))
     console.print()
-    if len(search["votes"]) > 0 and search["vote"]:
-        votes = "   ".join(f"{v['answer'] or '(none)'}: {v['weight']:.2f} ({v['count']})" for v in search["votes"][:6])
-        console.print(Text(f"votes   {votes}", style="dim"), soft_wrap=True)
+    if search["votes"] and search["vote"]:
+        console.print(Text(f"votes   {vote_line(search['votes'])}", style="dim"), soft_wrap=True)
     reasoning = usage["completion_tokens_details"]["reasoning_tokens"]
     parts = [
         search["strategy"] + (f" by {search['reward']}" if search["reward"] else ""),
@@ -200,8 +190,3 @@ def _save_picture(path: str, tree: GrowingTree, reply: dict[str, Any]) -> None:
         canvas.save_svg(path, title="espalier ask")
     except OSError as error:
         raise StartupError(f"--picture {path!r} cannot be written: {error.strerror}") from None
-
-
-def _say(message: str, code: int) -> int:
-    Console(stderr=True, highlight=False).print(f"espalier: {message}", markup=False, soft_wrap=True)
-    return code

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.text import Text
 from rich.tree import Tree
+
+from server.cli.plain import short
 
 MOST_LINES = 30
 """Nodes that are drawn; the most visited ones."""
@@ -52,10 +55,10 @@ class GrowingTree:
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def draw(self) -> Tree:
-        """The tree, its most visited nodes only."""
+    def draw(self, most: int = MOST_LINES) -> Tree:
+        """The tree, so many of its most visited nodes and the winning path only."""
         drawn = Tree(Text(_short(self._question), style="bold"), guide_style="dim")
-        shown = sorted(self._nodes, key=lambda number: (-self._nodes[number].visits, number))[:MOST_LINES]
+        shown = sorted(self._nodes, key=lambda number: (-self._nodes[number].visits, number))[:most]
         self._draw(0, drawn, frozenset(shown) | self._winning())
         return drawn
 
@@ -110,6 +113,12 @@ class GrowingTree:
         return label.append(_short(node.text) + (" ■" if node.terminal else ""), style=style)
 
 
+def vote_line(votes: Sequence[Mapping[str, Any]], most: int = 6) -> str:
+    """The heaviest answers with their weights and counts, on one line."""
+    return "   ".join(
+        f"{_short(vote['answer'] or '(none)')}: {vote['weight']:.2f} ({vote['count']})" for vote in votes[:most]
+    )
+
+
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= LONGEST_STEP else flat[: LONGEST_STEP - 1] + "…"
+    return short(text, LONGEST_STEP)

@@ -112,6 +112,15 @@ def test_the_engines_own_last_error_is_the_cause(tmp_path: Path, line: str, expe
     assert "\n" not in str(error)
 
 
+def test_a_missing_system_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without libnuma vLLM's kernels are silently absent; the error says what to install. Else it says vLLM's words."""
+    error = AttributeError("'_OpNamespace' '_C' object has no attribute 'init_cpu_memory_env'")
+    monkeypatch.setattr("engine.startup_errors.NEEDED_LIBRARY", "libno-such-thing.so.1")
+    assert "libno-such-thing.so.1 is missing: install it" in str(explain("m", error, None))
+    monkeypatch.setattr("engine.startup_errors.NEEDED_LIBRARY", "libc.so.6")
+    assert "init_cpu_memory_env" in str(explain("m", error, None))
+
+
 def test_killed_engine_most_likely_lacked_memory() -> None:
     """The kernel's killer leaves no message but the signal."""
     error = RuntimeError("Engine core initialization failed. Failed core proc(s): {'EngineCore': -9}")

@@ -8,7 +8,7 @@ from engine.scripted_judges import mean_probability
 from engine.virtual_time import run_virtually
 from mcts.budget import Budget, StopReason
 from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest, NoAnswerInTime, RewardCallFailed, StepMismatch
-from mcts.events import Collision, EngineCalled, PathScored, SearchFinished, SearchStarted, SimulationDone
+from mcts.events import Collision, EngineCalled, NodeAdded, PathScored, SearchFinished, SearchStarted, SimulationDone
 from mcts.ports import Finish, PathScore, Sampling
 from mcts.search import Search
 from mcts.steps import StepRule
@@ -38,6 +38,17 @@ def test_one_certain_path_takes_one_simulation():
     assert (result.nodes, result.depth, result.generated_tokens) == (3, 2, 12)  # four rollouts of three tokens
     assert (result.winners[0].answer, result.winners[0].visits, result.winners[0].node) == ("1", 4, 2)
     assert result.tallies[0].weight == 2.0  # four candidates of 0.5 each
+
+
+def test_nodes_are_told_with_the_tokens_of_their_step():
+    """The steps of the nodes from the root to the winner's are the winner's path; the root has none."""
+    where = world(CERTAIN, worth_of({"1": 0.5}))
+    result = search(uct, where, UctOptions(width=1, widening=0))
+    root, *nodes = where.seen(NodeAdded)
+    assert root.steps == ()
+    assert [step.token_ids for node in nodes for step in node.steps] == [
+        step.token_ids for step in result.winners[0].path.steps
+    ]
 
 
 def test_an_exhausted_tree_is_widened_at_the_root_until_nothing_new_comes():

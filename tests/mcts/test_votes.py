@@ -49,6 +49,16 @@ def test_each_vote_weighs_groups_in_its_own_way(vote, order, weights):
     assert [winner.answer for winner in election.winners] == order
 
 
+def test_a_tally_names_the_candidates_behind_it():
+    """Each candidate stands behind exactly one answer, in the order in which they were found."""
+    members = {tally.answer: tally.members for tally in _winners(FIELD, "majority").tallies}
+    assert {answer: [FIELD.index(each) for each in behind] for answer, behind in members.items()} == {
+        "7": [0, 3, 5],
+        "8": [1, 4],
+        "9": [2],
+    }
+
+
 def test_a_group_is_represented_by_its_best_member():
     """The winner's text is the best-rewarded one among the equivalent answers."""
     assert _winners(FIELD, "majority", 2).winners[1].reward == 0.6

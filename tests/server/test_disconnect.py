@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.scripted import ScriptedEngine
+from tests.server.nginx import proxied
 from tests.server.service import CHATS, Service, listening, until
 
 
-async def half_a_chat(service: Service, **fields: Any) -> asyncio.StreamWriter:
+async def half_a_chat(service: Service, url: str = "", **fields: Any) -> asyncio.StreamWriter:
     """Sends a chat and returns the open connection without reading a reply."""
     body = json.dumps({"messages": [{"role": "user", "content": "1 2"}], **fields}).encode()
-    port = int(service.url.rpartition(":")[2])
+    port = int((url or service.url).rpartition(":")[2])
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"POST {CHATS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
@@ -38,6 +40,31 @@ async def test_a_client_that_goes_away_ends_its_search(stream: bool, model: str)
         assert counted("mcts_engine_calls_in_flight") == 0
         strategy = {"abacus": "uct", "abacus:direct": "direct", "abacus:majority": "majority"}[model]
         assert counted("mcts_searches_total", {"strategy": strategy, "stop_reason": "cancelled"}) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_behind_a_proxy_that_goes_away_ends_its_search(stream: bool, tmp_path: Path) -> None:
+    """A real nginx with its defaults tells at once, and so does the search's end."""
+    async with (
+        listening(ScriptedEngine(latency=lambda _, __: 30.0)) as service,
+        proxied(service.url, tmp_path) as url,
+    ):
+        writer = await half_a_chat(service, url, stream=stream)
+        await until(lambda: service.engine.open_calls > 0)
+        writer.close()
+        assert await until(lambda: service.engine.open_calls == 0) < 0.2
+        await until(lambda: service.runtime.admission.running == 0)
+
+
+async def test_a_stream_comes_through_a_proxy_piece_by_piece(tmp_path: Path) -> None:
+    """Nginx, which holds back replies unless told otherwise, is told otherwise."""
+    engine = ScriptedEngine(token_seconds=0.3)
+    async with listening(engine) as service, proxied(service.url, tmp_path) as url:
+        body = {"messages": [{"role": "user", "content": "1 2"}], "model": "abacus:direct", "stream": True}
+        async with service.client.stream("POST", url + CHATS, json=body) as reply:
+            first = await anext(reply.aiter_bytes())
+            assert b"data: " in first
+            assert engine.open_calls == 1  # still at work
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,9 +14,11 @@ from server.cli.documents import DOCS, PAGES, STRATEGY_SCHEMAS, with_tables
 from server.errors import HTTP_CODES, INTERNAL, KINDS
 from server.progress import event_fields
 from server.schemas.chat import REFUSED
+from server.schemas.trace import SearchTrace, State
+from server.settings import Settings
 from tests.server.service import Service
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "api.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -48,9 +50,24 @@ def test_every_stop_reason_and_event_is_described() -> None:
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
 
 
+def test_traces_are_described() -> None:
+    """Every setting, every field and every state of traces stands on their page."""
+    page = (DOCS / "traces.md").read_text(encoding="utf-8")
+    settings = {name for name in Settings.model_fields if name.startswith("trace_")}
+    fields = set(SearchTrace.model_fields) - {"object", "value", "answer", "question", "texts", "truncated"}
+    assert {name for name in settings | fields | set(get_args(State)) if f"`{name}`" not in page} == set()
+
+
 def test_events_are_told_by_type_and_fields() -> None:
     """An event's fields are its dataclass's."""
     assert event_fields(events.Collision(1.5)) == {"type": "collision", "seconds": 1.5}
+
+
+def test_steps_of_nodes_are_not_told() -> None:
+    """What a node holds of tokens is for traces; streams do not carry it."""
+    added = events.NodeAdded(0, None, 0, "", 0, terminal=False, prior=1.0, seconds=0.0)
+    assert "steps" not in event_fields(added)
+    assert event_fields(added)["type"] == "node_added"
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
