@@ -42,6 +42,7 @@ export function outlineOf(onSelect) {
     list.style.height = `${rows.length * ROW_HEIGHT}px`;
   };
   const draw = () => {
+    cancelAnimationFrame(wanted);
     wanted = 0;
     if (!scene) return;
     const first = Math.max(0, Math.floor(element.scrollTop / ROW_HEIGHT) - SPARE);
@@ -101,7 +102,7 @@ export function outlineOf(onSelect) {
     const top = rows.findIndex(([place]) => place === selected) * ROW_HEIGHT;
     if (top < element.scrollTop) element.scrollTop = top;
     else if (top + ROW_HEIGHT > element.scrollTop + element.clientHeight) element.scrollTop = top + ROW_HEIGHT - element.clientHeight;
-    later();
+    draw(); // at once: what is told to screen readers must not lag behind the key
   };
   const page = () => Math.max(1, Math.floor(element.clientHeight / ROW_HEIGHT) - 1);
   const moves = {
