@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from prometheus_client import REGISTRY
 from starlette.exceptions import HTTPException
 
 from server.dashboard.files import KINDS, read, served
@@ -59,7 +58,7 @@ def dashboard_router() -> APIRouter:
     @router.get(f"{PATH}/numbers")
     async def get_numbers(request: Request) -> Response:
         """The live numbers."""
-        told = numbers((runtime_of(request).metrics.registry, REGISTRY), time.time())
+        told = numbers(runtime_of(request).metrics.registry, time.time())
         return Response(json.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
 
     @router.get(PATH + "/{name:path}")

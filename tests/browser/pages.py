@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.scripted import ScriptedEngine
+from tests.server.service import Service, listening
+
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 FLAGS = (
@@ -65,12 +68,38 @@ class Browsing:
 
     async def close(self) -> None:
         """Closes every page."""
-        for context in self._contexts:
-            await context.close()
+        while self._contexts:
+            await self._contexts.pop().close()
 
     def _note(self, text: str) -> None:
         if not any(part in text for part in self.expected):
             self.complaints.append(text)
+
+
+@asynccontextmanager
+async def served(browsing: Browsing, engine: ScriptedEngine | None = None, **settings: Any) -> AsyncIterator[Service]:
+    """A server to look at. Its pages are closed before it is, so that none of them misses it."""
+    async with listening(engine, **settings) as service:
+        try:
+            yield service
+        finally:
+            await browsing.close()
+
+
+class Gated:
+    """An engine whose calls wait until they are let through, so that a search stands still while it is looked at."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(0)
+        self.engine = ScriptedEngine(sleep=lambda _: self._wait())
+
+    async def _wait(self) -> None:
+        await self._turns.acquire()
+
+    def let(self, calls: int = 10_000) -> None:
+        """Lets so many more calls through."""
+        for _ in range(calls):
+            self._turns.release()
 
 
 async def violations(page: Any) -> list[str]:

@@ -1,6 +1,6 @@
-"""Takes the pictures of docs/images that show the dashboard: ``python -m tests.browser.pictures``.
+"""Takes the pictures of the dashboard in docs/images: ``python -m tests.browser.pictures``, or ``make pictures``.
 
-Starts a server with the bundled model on this machine, gives it some minutes of mixed work, and looks at it.
+Starts a server with the bundled model (``--toy``: on a scripted one), gives it some mixed work, and looks at it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Any
 
 import httpx
 
+from engine.scripted import ScriptedEngine
+from engine.scripted_judges import ScriptedReward
 from tests.browser.pages import Browsing, eventually, launched
+from tests.browser.stadium import QUESTION, stadium, stadium_worth
 from tests.server.process import ESPALIER, ROOT, running
+from tests.server.service import backend, listening
 
 IMAGES = ROOT / "docs" / "images"
-
-STADIUM = "A stadium has 8 rows with 19 seats in each row. 12 seats are taken. How many seats are still free?"
-COUNTDOWN = "Use the numbers 9, 15 and 7, each exactly once, with + - * / to make 72."
 
 SEARCHES: tuple[dict[str, Any], ...] = (
     {"strategy": "uct", "budget": {"simulations": 12}},
@@ -27,7 +28,7 @@ SEARCHES: tuple[dict[str, Any], ...] = (
     {"strategy": "uct", "budget": {"seconds": 2}},
     {"strategy": "direct"},
 )
-TREE = {"strategy": "uct", "reward": "confidence", "exploration": 1.2, "branch": 3, "budget": {"simulations": 40}}
+TREE = {"strategy": "uct", "reward": "prm", "branch": 3, "budget": {"simulations": 24}}
 
 
 async def work(client: httpx.AsyncClient, seconds: float) -> None:
@@ -37,11 +38,7 @@ async def work(client: httpx.AsyncClient, seconds: float) -> None:
     async def one_after_another(first: int) -> None:
         number = first
         while asyncio.get_running_loop().time() < end:
-            question = (
-                f"A train has {6 + number % 7} cars with {20 + number % 30} seats each. "
-                f"{5 + number % 11} seats are broken. How many seats can be used?"
-            )
-            await ask(client, question, SEARCHES[number % len(SEARCHES)], 300)
+            await ask(client, QUESTION, SEARCHES[number % len(SEARCHES)], 300)
             number += 3
 
     await asyncio.gather(*map(one_after_another, range(3)))
@@ -62,21 +59,33 @@ async def take(url: str, seconds: float) -> None:
         page = await browsing.open(f"{url}/dashboard", height=880, device_scale_factor=1.5)
         await work(client, seconds)
         await page.screenshot(path=IMAGES / "dashboard.png")
-        search = await ask(client, COUNTDOWN, TREE, 200)
+        search = await ask(client, QUESTION, TREE, 300)
         await page.goto(f"{url}/dashboard#/search/{search}")
         await eventually(page, "Number(document.querySelector('.picture')?.dataset.drawn) > 1")
         await page.screenshot(path=IMAGES / "tree.png")
         await browsing.close()
 
 
+async def take_toy(seconds: float) -> None:
+    """Both pictures of a server on a scripted model."""
+    engine = ScriptedEngine(script=stadium, latency=lambda _, number: 0.05 + 0.02 * (number % 9))
+    made = backend(engine, ScriptedReward(worth=stadium_worth))
+    async with listening(engine, made=made) as service:
+        await take(service.url, seconds)
+
+
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", help="a server that runs already; else one is started")
+    parser.add_argument("--toy", action="store_true", help="on a scripted model, in this process")
     parser.add_argument("--seconds", type=float, default=120.0, help="of mixed work (default: %(default)s)")
     parsed = parser.parse_args()
     if parsed.url:
         asyncio.run(take(parsed.url, parsed.seconds))
+        return
+    if parsed.toy:
+        asyncio.run(take_toy(parsed.seconds))
         return
     with running((*ESPALIER, "serve", "--port", "0"), seconds=300) as server:
         asyncio.run(take(server.url, parsed.seconds))

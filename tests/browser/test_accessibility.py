@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.pages import Browsing, eventually, rows, sideways, violations
+from tests.browser.pages import Browsing, eventually, rows, served, sideways, violations
 from tests.browser.test_dashboard import searched
-from tests.server.service import Service, listening
+from tests.server.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -36,7 +36,7 @@ async def opened(browsing: Browsing, service: Service, address: str, **how: Any)
 @pytest.mark.parametrize("address", READY)
 async def test_no_page_has_a_fault_that_axe_finds(browsing: Browsing, address: str, dark: bool) -> None:
     """Names, roles, contrasts and landmarks, in both colour schemes."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service, address, dark=dark)
         assert await violations(page) == []
 
@@ -44,7 +44,7 @@ async def test_no_page_has_a_fault_that_axe_finds(browsing: Browsing, address: s
 @pytest.mark.parametrize("address", READY)
 async def test_no_page_is_wider_than_a_telephone(browsing: Browsing, address: str) -> None:
     """At 390 pixels nothing but tables, in frames of their own, scrolls sideways."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service, address, width=390, height=844)
         assert await sideways(page) == 0
         assert await violations(page) == []
@@ -53,7 +53,7 @@ async def test_no_page_is_wider_than_a_telephone(browsing: Browsing, address: st
 async def test_the_page_that_asks_for_a_key_too(browsing: Browsing) -> None:
     """Who needs a screen reader can type a key, and is told when it is wrong."""
     browsing.expected = ("401",)
-    async with listening(api_key="orchard") as service:
+    async with served(browsing, api_key="orchard") as service:
         for dark in (False, True):
             page = await browsing.open(f"{service.url}/dashboard", dark=dark, width=390, height=844)
             await page.get_by_label("Key").fill("hedge")
@@ -65,7 +65,7 @@ async def test_the_page_that_asks_for_a_key_too(browsing: Browsing) -> None:
 
 async def test_the_tree_can_be_walked_with_the_keyboard(browsing: Browsing) -> None:
     """The keys of a tree: down and up through the rows, right into a node and left out of it, Home and End."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service, "#/search/{first}")
         tree = page.get_by_role("tree")
         await tree.focus()
@@ -105,7 +105,7 @@ async def test_the_tree_can_be_walked_with_the_keyboard(browsing: Browsing) -> N
 
 async def test_every_control_is_reached_with_the_tab_key(browsing: Browsing) -> None:
     """From the top of a search's page to its candidates, in the order of the page, with the focus in sight."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service, "#/search/{first}")
         seen = []
         for _ in range(30):
@@ -123,7 +123,7 @@ async def test_every_control_is_reached_with_the_tab_key(browsing: Browsing) -> 
 
 async def test_rows_tell_what_colours_tell(browsing: Browsing) -> None:
     """Value, visits and whether a node is on the winning path stand in the name of its row, and its depth beside it."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service, "#/search/{first}")
         row = page.locator("[role=treeitem]").first
         assert await row.get_attribute("aria-level") == "1"

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.pages import Browsing, eventually, violations
+from tests.browser.pages import Browsing, eventually, served, violations
 from tests.browser.synthetic import big_trace
-from tests.server.service import listening
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,7 +59,7 @@ async def opened(browsing: Browsing, url: str, **how: Any) -> Any:
 
 async def test_it_opens_and_stays_responsive(browsing: Browsing, record_property: Any) -> None:
     """Zooming, pointing, walking the outline and going through its growth are each answered within a second."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service.url)
         assert "10000 nodes" in await page.locator(".replay output").inner_text()
         for name, act in {"seek": SEEK, "zoom": ZOOM, "walk": WALK, "point": POINT}.items():
@@ -71,7 +70,7 @@ async def test_it_opens_and_stays_responsive(browsing: Browsing, record_property
 
 async def test_only_what_is_in_sight_is_in_the_page(browsing: Browsing) -> None:
     """However far one goes in the outline, its rows stay few, and each knows its place among all."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service.url)
         await page.get_by_role("tree").focus()
         for key in ("Home", *["ArrowRight", "ArrowDown"] * 12, "End", "Home", "PageDown"):
@@ -84,6 +83,6 @@ async def test_only_what_is_in_sight_is_in_the_page(browsing: Browsing) -> None:
 
 async def test_it_is_for_everybody_too(browsing: Browsing) -> None:
     """No fault that axe finds, in the dark and on a telephone."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await opened(browsing, service.url, dark=True, width=390, height=844)
         assert await violations(page) == []

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.scripted import ScriptedEngine
-from tests.browser.pages import Browsing, eventually, rows
-from tests.server.service import Service, listening, until
+from tests.browser.pages import Browsing, Gated, eventually, rows, served
+from tests.server.service import Service, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -36,11 +35,13 @@ async def becomes(locator: Any, text: str | re.Pattern[str]) -> None:
 
 async def test_live_numbers_change_under_load(browsing: Browsing) -> None:
     """Searches that run and that have ended, tokens, stop reasons and strategies appear without a reload."""
-    async with listening(ScriptedEngine(latency=lambda *_: 0.1)) as service:
+    gated = Gated()
+    async with served(browsing, gated.engine) as service:
         page = await browsing.open(f"{service.url}/dashboard")
         await becomes(page.locator("[data-figure=ended]"), re.compile(r"^0$"))
         load = asyncio.gather(*(searched(service, f"What is {number} + 1?") for number in range(6)))
         await eventually(page, "Number(document.querySelector('[data-figure=running]').textContent) >= 1")
+        gated.let()
         await load
         await becomes(page.locator("[data-figure=ended]"), re.compile(r"^6$"))
         assert await figure(page, "tokens") > 0
@@ -53,7 +54,7 @@ async def test_live_numbers_change_under_load(browsing: Browsing) -> None:
 
 async def test_numbers_stand_still_when_paused(browsing: Browsing) -> None:
     """Who reads can stop what moves, and go on."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await browsing.open(f"{service.url}/dashboard")
         await becomes(page.locator("[data-figure=ended]"), re.compile(r"^0$"))
         await page.get_by_role("button", name="Pause").click()
@@ -66,7 +67,7 @@ async def test_numbers_stand_still_when_paused(browsing: Browsing) -> None:
 
 async def test_the_list_shows_searches_and_filters_them(browsing: Browsing) -> None:
     """New searches join it; filters leave out what does not fit."""
-    async with listening() as service:
+    async with served(browsing) as service:
         await searched(service, "What is 1 + 1?")
         page = await browsing.open(f"{service.url}/dashboard#/searches")
         link = page.locator("td.question a")
@@ -83,7 +84,7 @@ async def test_the_list_shows_searches_and_filters_them(browsing: Browsing) -> N
 
 async def test_a_search_just_made_can_be_opened_and_replayed(browsing: Browsing) -> None:
     """Its page has the trace's tree, votes and candidates; the slider leads from nothing to the whole tree."""
-    async with listening() as service:
+    async with served(browsing) as service:
         search = await searched(service)
         trace = (await service.client.get(f"/v1/searches/{search}")).json()
         page = await browsing.open(f"{service.url}/dashboard#/searches")
@@ -105,7 +106,9 @@ async def test_a_search_just_made_can_be_opened_and_replayed(browsing: Browsing)
 
 async def test_a_search_that_runs_grows_on_its_page(browsing: Browsing) -> None:
     """Opened early, its page follows it to its end, and what one has chosen stays chosen."""
-    async with listening(ScriptedEngine(latency=lambda *_: 0.5)) as service:
+    gated = Gated()
+    gated.let(2)
+    async with served(browsing, gated.engine) as service:
         asked = asyncio.create_task(searched(service, strategy="uct", width=1, budget={"simulations": 8}))
         page = await browsing.open(f"{service.url}/dashboard#/searches")
         await becomes(page.locator(".state"), "running")
@@ -113,6 +116,7 @@ async def test_a_search_that_runs_grows_on_its_page(browsing: Browsing) -> None:
         await page.locator("[role=treeitem]").nth(1).click()
         chosen = await page.locator(".detail h2").inner_text()
         await becomes(page.locator(".head"), "running")
+        gated.let()
         await asked
         await becomes(page.locator(".head"), "finished")
         assert await page.locator(".detail h2").inner_text() == chosen
@@ -121,7 +125,7 @@ async def test_a_search_that_runs_grows_on_its_page(browsing: Browsing) -> None:
 
 async def test_a_click_shows_a_node_in_detail(browsing: Browsing) -> None:
     """Text, value and visits of what is clicked, in the picture as in the outline; a candidate's own text too."""
-    async with listening() as service:
+    async with served(browsing) as service:
         search = await searched(service, strategy="uct", reward="confidence", budget={"simulations": 12})
         page = await browsing.open(f"{service.url}/dashboard#/search/{search}")
         heading = page.locator(".detail h2")
@@ -141,7 +145,7 @@ async def test_a_click_shows_a_node_in_detail(browsing: Browsing) -> None:
 
 async def test_two_searches_stand_side_by_side(browsing: Browsing) -> None:
     """Two are marked in the list and compared: their figures in one table, their trees beside each other."""
-    async with listening() as service:
+    async with served(browsing) as service:
         await searched(service, "What is 1 + 1?")
         await searched(service, "What is 2 + 3?", strategy="best_of_n", samples=4)
         page = await browsing.open(f"{service.url}/dashboard#/searches")
@@ -160,8 +164,9 @@ async def test_two_searches_stand_side_by_side(browsing: Browsing) -> None:
 
 async def test_a_question_grows_its_tree_before_ones_eyes(browsing: Browsing) -> None:
     """The tree is there before the search ends, grows, and gives way to the kept trace when it has ended."""
-    engine = ScriptedEngine(latency=lambda *_: 0.4)
-    async with listening(engine) as service:
+    gated = Gated()
+    gated.let(2)
+    async with served(browsing, gated.engine) as service:
         page = await browsing.open(f"{service.url}/dashboard#/try")
         await page.get_by_label("Question").fill("What is 40 + 2?")
         await page.get_by_label("Strategy").select_option("uct")
@@ -171,6 +176,7 @@ async def test_a_question_grows_its_tree_before_ones_eyes(browsing: Browsing) ->
         await page.locator("[role=treeitem]").nth(1).wait_for()
         assert service.runtime.admission.running == 1
         early = len(await rows(page))
+        gated.let()
         await becomes(page.locator("[role=status]"), "Ended by")
         await becomes(page.locator(".explorer .head"), "finished")
         assert len(await rows(page)) > early or "10 done" in await page.locator(".replay output").inner_text()
@@ -181,7 +187,7 @@ async def test_a_question_grows_its_tree_before_ones_eyes(browsing: Browsing) ->
 
 async def test_stop_gives_the_search_up(browsing: Browsing) -> None:
     """The server's search is cancelled, not only the page's view of it."""
-    async with listening(ScriptedEngine(latency=lambda *_: 1.0)) as service:
+    async with served(browsing, Gated().engine) as service:
         page = await browsing.open(f"{service.url}/dashboard#/try")
         await page.get_by_role("button", name="Search").click()
         await until(lambda: service.engine.open_calls > 0, 30)
@@ -196,7 +202,7 @@ async def test_stop_gives_the_search_up(browsing: Browsing) -> None:
 async def test_what_the_server_refuses_is_told(browsing: Browsing) -> None:
     """In the server's words, which name the field."""
     browsing.expected = ("400",)
-    async with listening(max_simulations=8) as service:
+    async with served(browsing, max_simulations=8) as service:
         page = await browsing.open(f"{service.url}/dashboard#/try")
         await page.get_by_label("Simulations").fill("9")
         await page.get_by_role("button", name="Search").click()
@@ -206,7 +212,7 @@ async def test_what_the_server_refuses_is_told(browsing: Browsing) -> None:
 async def test_a_key_is_asked_for_once_and_forgotten_with_the_tab(browsing: Browsing) -> None:
     """A wrong one is said to be wrong; the right one opens every page of the tab, and no other tab."""
     browsing.expected = ("401",)
-    async with listening(api_key="orchard") as service:
+    async with served(browsing, api_key="orchard") as service:
         page = await browsing.open(f"{service.url}/dashboard#/searches")
         await page.get_by_label("Key").fill("hedge")
         await page.keyboard.press("Enter")

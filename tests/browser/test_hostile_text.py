@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from server.dashboard.page import trace_page
-from tests.browser.pages import Browsing, eventually, sideways, violations
-from tests.server.service import listening
+from tests.browser.pages import Browsing, eventually, served, sideways, violations
 from tests.server.test_trace_page import hostile_trace
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -38,7 +37,7 @@ async def harmless(page: Any, trace: dict[str, Any]) -> None:
 async def test_in_the_dashboard(browsing: Browsing, trace: dict[str, Any]) -> None:
     """In the list and in full."""
     listed = {"object": "list", "data": [trace | {"id": "search-1"}], "has_more": False}
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await browsing.open("")
         await page.route("**/v1/searches?*", lambda route: route.fulfill(json=listed))
         await page.route("**/v1/searches/search-1", lambda route: route.fulfill(body=json.dumps(trace)))
@@ -60,7 +59,7 @@ async def test_in_a_page_that_stands_alone(browsing: Browsing, trace: dict[str, 
 
 async def test_from_a_model(browsing: Browsing) -> None:
     """A question that comes back in every step, from the box to the end of a live search."""
-    async with listening() as service:
+    async with served(browsing) as service:
         page = await browsing.open(f"{service.url}/dashboard#/try")
         await page.get_by_label("Question").fill("<img src=x onerror=\"document.title='owned'\"> 17 + 25?")
         await page.get_by_role("button", name="Search").click()
