@@ -17,13 +17,14 @@ import yaml
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """A running Prometheus."""
+    """A running Prometheus, and a client that has it as its base."""
 
     url: str
+    client: httpx.Client
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """The series that an expression gives now."""
-        reply = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=20)
+        reply = self.client.get("/api/v1/query", params={"query": query})
         assert reply.status_code == 200, f"{query}: {reply.text}"
         result: Any = reply.json()["data"]["result"]
         return result if isinstance(result, list) else [result]
@@ -62,20 +63,20 @@ def scraping(target: str, rules: Path, folder: Path) -> Iterator[Prometheus]:
             stderr=log,
         )
         try:
-            prometheus = Prometheus(f"http://{address}")
-            _wait_for(prometheus, running, folder / "prometheus.log")
-            yield prometheus
+            with httpx.Client(base_url=f"http://{address}", timeout=20) as client:
+                _wait_for(client, running, folder / "prometheus.log")
+                yield Prometheus(f"http://{address}", client)
         finally:
             running.terminate()
             running.wait(20)
 
 
-def _wait_for(prometheus: Prometheus, running: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(client: httpx.Client, running: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         assert running.poll() is None, log.read_text(encoding="utf-8")
         try:
-            if httpx.get(f"{prometheus.url}/-/ready", timeout=5).status_code == 200:
+            if client.get("/-/ready").status_code == 200:
                 return
         except httpx.TransportError:
             pass
