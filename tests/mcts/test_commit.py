@@ -14,9 +14,8 @@ from mcts.ports import Sampling
 from mcts.steps import StepRule
 from mcts.strategies import Reflection, UctOptions
 from mcts.strategies.uct import uct
-from mcts.tree import Tree
 from tests.mcts.replay import outline, replayed
-from tests.mcts.toys import answers, forest, garden, search, step, world, worth_of
+from tests.mcts.toys import answers, forest, garden, search, world, worth_of
 
 FORK = {"": [("A\n\n", 0.7), ("B\n\n", 0.3)]} | answers(("A\n\n", "answer: 1"), ("B\n\n", "answer: 2"))
 FORK_WORTH = worth_of({"1": 0.25, "2": 0.5})
