@@ -7,6 +7,7 @@ A strategy runs its work through ``Search.run``, reports candidates through ``Se
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,7 +35,7 @@ from mcts.steps import ENDED, spliced
 from mcts.stops import certain
 from mcts.strategy import Ports
 from mcts.tree import Node, begins_with
-from mcts.votes import Leader, VoteRule, elect
+from mcts.votes import Leader, VoteRule, elect, worth
 
 Work = Callable[[], Awaitable[None]]
 
@@ -192,11 +193,19 @@ class Search:
             for path in sorted(self._unscored, key=lambda each: not each.text.strip()):
                 self.found(path, None, path.steps)
 
-    def has_answer(self, node: Node) -> bool:
-        """Whether a finished candidate passes through a node."""
+    def backing(self, node: Node) -> tuple[float, float] | None:
+        """What stands behind a node: the rewards of finished candidates that pass through it, summed.
+
+        Returns:
+            Of those with the answer that leads at the moment, and of all; unscored ones count 1. None without any.
+        """
         begun = node.steps()
         pairs = zip(self.candidates, self._tree_steps, strict=True)
-        return any(candidate.path.finished and begins_with(steps, begun) for candidate, steps in pairs)
+        through = [each for each, steps in pairs if each.path.finished and begins_with(steps, begun)]
+        if not through:
+            return None
+        leading = [each for each in through if each.answer is not None and each.answer == self._leader.answer]
+        return math.fsum(map(worth, leading)), math.fsum(map(worth, through))
 
     def commit(self, node: Node) -> None:
         """Decides that the answer begins with the path to a node, and tells the text that this adds.
