@@ -4,7 +4,7 @@
 const COLUMN_PIXELS = { fitted: [14, 190], zoomed: [4, 400] }; // pixels from a node to its children
 const ROW_PIXELS = { fitted: [0.001, 30], zoomed: [0.001, 64] }; // pixels from a leaf to the next
 const LEFT = 24;
-const RIGHT = [0.3, 220]; // room for the labels of the last column: a share of the width, pixels at most
+const RIGHT = [0.36, 220]; // room for the labels of the last column: a share of the width, pixels at most
 const EDGE = 28;
 
 // A camera. Places are {across, down} in columns and rows, points {x, y} in pixels.

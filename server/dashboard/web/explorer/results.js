@@ -52,7 +52,7 @@ function candidateRow(one, onOpen) {
     el("td", {}, one.answer === null ? "–" : short(one.answer, 60)),
     el("td", { class: "num" }, number(one.reward)),
     el("td", { class: "num" }, String(one.visits ?? "–")),
-    el("td", {}, short(one.text, 90)),
+    el("td", { class: "long" }, short(one.text, 90)),
   );
 }
 
