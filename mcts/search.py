@@ -7,7 +7,6 @@ A strategy runs its work through ``Search.run``, reports candidates through ``Se
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,7 +34,7 @@ from mcts.steps import ENDED, spliced
 from mcts.stops import certain
 from mcts.strategy import Ports
 from mcts.tree import Node, begins_with
-from mcts.votes import Leader, VoteRule, elect, worth
+from mcts.votes import Leader, VoteRule, elect
 
 Work = Callable[[], Awaitable[None]]
 
@@ -193,19 +192,15 @@ class Search:
             for path in sorted(self._unscored, key=lambda each: not each.text.strip()):
                 self.found(path, None, path.steps)
 
-    def backing(self, node: Node) -> tuple[float, float] | None:
-        """What stands behind a node: the rewards of finished candidates that pass through it, summed.
+    @property
+    def leading(self) -> str | None:
+        """The answer in front, by the running tally."""
+        return self._leader.answer
 
-        Returns:
-            Of those with the answer that leads at the moment, and of all; unscored ones count 1. None without any.
-        """
-        begun = node.steps()
+    def through(self, node: Node) -> list[Candidate]:
+        """The finished candidates that pass through a node."""
         pairs = zip(self.candidates, self._tree_steps, strict=True)
-        through = [each for each, steps in pairs if each.path.finished and begins_with(steps, begun)]
-        if not through:
-            return None
-        leading = [each for each in through if each.answer is not None and each.answer == self._leader.answer]
-        return math.fsum(map(worth, leading)), math.fsum(map(worth, through))
+        return [each for each, steps in pairs if each.path.finished and begins_with(steps, node.steps())]
 
     def commit(self, node: Node) -> None:
         """Decides that the answer begins with the path to a node, and tells the text that this adds.
@@ -218,8 +213,7 @@ class Search:
         self._leader = Leader()
         for candidate in self._standing(self.candidates):
             self._leader.add(candidate)
-        seconds = self.meter.seconds
-        self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds))
+        self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds := self.meter.seconds))
         text = certain(self._committed, () if node.ended else self.task.sampling.stop)[self._told :]
         if text:
             self._told += len(text)

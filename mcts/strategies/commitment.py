@@ -8,10 +8,12 @@ same search without it finds better ones; what it buys is text that flows long b
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from mcts.search import Search
 from mcts.tree import Node, Tree
+from mcts.votes import worth
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +63,13 @@ def best_child(node: Node, search: Search) -> Node | None:
     needs many visits to tell better from worse: with 8 to 32 simulations a block and wide nodes the visits are all but
     even, and what is committed all but random (docs/log.md, 2026-11-27).
     """
-    backed = [(search.backing(child), child) for child in node.children.values()]
+    backed = [(_backing(child, search), child) for child in node.children.values()]
     heard = [(backing, child) for backing, child in backed if backing is not None]
     return max(heard, key=lambda pair: pair[0])[1] if heard else None
+
+
+def _backing(node: Node, search: Search) -> tuple[float, float] | None:
+    """The rewards of the candidates through a node, summed: of those with the leading answer, and of all of them."""
+    through = search.through(node)
+    leading = [each for each in through if each.answer is not None and each.answer == search.leading]
+    return (math.fsum(map(worth, leading)), math.fsum(map(worth, through))) if through else None
