@@ -8,7 +8,7 @@ export PYTHON
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check check-clients fuzz fuzz-api format train eval torture lock clean
+.PHONY: help install serve test test-long check check-clients fuzz fuzz-api format train eval torture pictures lock clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ serve: install  ## start the server with the bundled model (ARGS="--port 9000" a
 
 test: $(VENV)/.espalier-dev  ## run every test (ARGS="-m 'not vllm and not train'" for the quick ones)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(VENV)/.espalier-dev  ## what takes many minutes: builds and starts the images (needs root, buildah, debootstrap)
+	@$(BIN)/python -m pytest -m long --long -s $(ARGS)
 
 check: $(VENV)/.espalier-dev  ## lint, formatting and types
 	@$(BIN)/ruff format --check .
@@ -50,6 +53,9 @@ eval: $(VENV)/.espalier-dev  ## accuracy against generated tokens on the bundled
 
 torture: $(VENV)/.espalier-dev  ## overload, disconnects, killed engines, SIGTERM, deadlines on the real engine (ARGS="--seconds 30")
 	@$(BIN)/python -m benchmarks.torture $(ARGS)
+
+pictures: $(VENV)/.espalier-dev  ## renew the dashboard's pictures in docs/images (needs chromium)
+	@$(BIN)/python -m tests.browser.pictures $(ARGS)
 
 lock:  ## resolve pyproject.toml into requirements/*.txt anew (needs uv)
 	@requirements/lock.sh

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,9 @@ class EngineSettings:
         trust_remote_code: Run Python code that comes with the model. Off, because that is arbitrary code.
         log_level: Of vLLM's own log.
         log_to_terminal: Show vLLM's log and tracebacks instead of keeping them in a file.
+        name: What vLLM's own metrics call the model; empty is as vLLM does, after its path.
+        new_registry: Gives the ``prometheus_client`` registry for vLLM's own metrics, a new one each time that the
+            engine starts. None has vLLM count nothing.
         extra: Further fields of vLLM's ``AsyncEngineArgs``, passed on as they are; they win over all of the above.
     """
 
@@ -69,6 +72,8 @@ class EngineSettings:
     log_level: str = "ERROR"
     log_to_terminal: bool = False
     hang_seconds: float | None = None
+    name: str = ""
+    new_registry: Callable[[], Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from pathlib import Path
 
@@ -19,6 +20,10 @@ _MEMORY = (
     "bad_alloc",
     "can't allocate memory",
 )
+_NO_KERNELS = "'_opnamespace' '_c' object has no attribute"
+NEEDED_LIBRARY = "libnuma.so.1"
+"""What vLLM's kernels for CPUs are linked against; where it is missing, vLLM goes on without them, up to a point."""
+
 _ERROR_LINE = re.compile(r"^(?:\([^)]*\) )*(?:\w+ \S+ \S+ \[[^\]]*\] )?([A-Za-z_][\w.]*(?:Error|Exception)): (.+)$")
 _NOT_THE_CAUSE = ("engine core initialization failed", "worker failed with error", "workerproc initialization failed")
 _LONGEST = 400
@@ -52,9 +57,22 @@ def explain(model: str, error: BaseException, log: Path | None) -> StartupError:
     if any(sign in lowered for sign in _MEMORY):
         advice = "Lower the cache (kv_cache_gib, gpu_memory) or max_model_len, or free memory."
         return StartupError(f"Not enough memory for the model {model!r}: {message} {advice}{where}")
+    if _NO_KERNELS in lowered and not _loads(NEEDED_LIBRARY):
+        return StartupError(
+            f"vLLM's kernels for CPUs do not load, because the system library {NEEDED_LIBRARY} is missing: install it "
+            f"(Debian and Ubuntu: apt-get install libnuma1).{where}"
+        )
     if not last_error(log) and "-9" in str(error):
         return StartupError(f"The engine of {model!r} was killed while it started: most likely memory ran out.{where}")
     return StartupError(f"The model {model!r} does not start: {message}{where}")
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _own_words(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from engine.pulse import Pulse
 from engine.settings import EngineInfo, EngineSettings
 from engine.startup_errors import explain, last_error, missing_package
 from engine.vllm_arguments import engine_arguments
+from engine.vllm_statistics import statistics_logger
 from mcts.errors import NotReady
 
 if TYPE_CHECKING:
@@ -182,8 +183,10 @@ class VllmProcess:
         threads = self.settings.threads or max(1, usable_cores() - 1)
         child = ChildSettings(str(self._log or ""), threads if cpu else 0, lifeline)
         arguments = self._defaults() | engine_arguments(self.settings, self.card, self.runner, cpu=cpu)
+        counted = self.settings.new_registry
+        loggers = [statistics_logger(counted())] if counted else None
         with child_settings(child):
-            return _engine_class().from_engine_args(AsyncEngineArgs(**arguments))
+            return _engine_class().from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=loggers)
 
     def _heard(self, outputs: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
         """What the engine tells after each of its steps, with a beat of the pulse for it."""

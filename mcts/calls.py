@@ -263,5 +263,6 @@ class Calls:
             self.meter.settle(request.n, request.max_tokens, tokens, cached)
             now = self.clock()
             since = now - self.meter.started
-            self.observe(EngineCalled(request.n, tokens, cached, now - began, failed, since))
+            prefixes = len(request.prefix) * min(request.n, len(received))
+            self.observe(EngineCalled(request.n, tokens, cached, now - began, failed, since, prefixes))
             self.room.tell()

@@ -60,13 +60,26 @@ class PathScored:
 
 
 @dataclass(frozen=True, slots=True)
+class Selected:
+    """What to work on next was chosen from the tree, which took ``duration`` seconds."""
+
+    node: int
+    duration: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BackedUp:
-    """Rewards were added from ``node`` to the root: ``visits`` more visits, ``value`` more in the sums."""
+    """Rewards were added from ``node`` to the root: ``visits`` more visits, ``value`` more in the sums.
+
+    It took ``duration`` seconds.
+    """
 
     node: int
     visits: int
     value: float
     seconds: float
+    duration: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,11 @@ class SimulationDone:
 
 @dataclass(frozen=True, slots=True)
 class EngineCalled:
-    """A call to the generation engine ended. Durations in seconds; ``failed`` names the error class, None when well."""
+    """A call to the generation engine ended. Durations in seconds; ``failed`` names the error class, None when well.
+
+    ``prefix_tokens`` are those that continuations which came were to go on from, once for each; ``cached_tokens`` of
+    them the engine did not have to read again.
+    """
 
     continuations: int
     generated_tokens: int
@@ -107,6 +124,7 @@ class EngineCalled:
     duration: float
     failed: str | None
     seconds: float
+    prefix_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +174,7 @@ Event = (
     SearchStarted
     | NodeAdded
     | PathScored
+    | Selected
     | BackedUp
     | Collision
     | AnswerFound

@@ -192,11 +192,15 @@ class Search:
             for path in sorted(self._unscored, key=lambda each: not each.text.strip()):
                 self.found(path, None, path.steps)
 
-    def has_answer(self, node: Node) -> bool:
-        """Whether a finished candidate passes through a node."""
-        begun = node.steps()
+    @property
+    def leading(self) -> str | None:
+        """The answer in front, by the running tally."""
+        return self._leader.answer
+
+    def through(self, node: Node) -> list[Candidate]:
+        """The finished candidates that pass through a node."""
         pairs = zip(self.candidates, self._tree_steps, strict=True)
-        return any(candidate.path.finished and begins_with(steps, begun) for candidate, steps in pairs)
+        return [each for each, steps in pairs if each.path.finished and begins_with(steps, node.steps())]
 
     def commit(self, node: Node) -> None:
         """Decides that the answer begins with the path to a node, and tells the text that this adds.
@@ -209,8 +213,7 @@ class Search:
         self._leader = Leader()
         for candidate in self._standing(self.candidates):
             self._leader.add(candidate)
-        seconds = self.meter.seconds
-        self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds))
+        self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds := self.meter.seconds))
         text = certain(self._committed, () if node.ended else self.task.sampling.stop)[self._told :]
         if text:
             self._told += len(text)

@@ -29,13 +29,13 @@ class Election:
     tallies: tuple[Tally, ...]
 
 
-def _worth(candidate: Candidate) -> float:
+def worth(candidate: Candidate) -> float:
     """A candidate's reward; 1 where nothing was scored, so that sums of worth count heads."""
     return 1.0 if candidate.reward is None else candidate.reward
 
 
 def _weighted(group: Sequence[Candidate]) -> float:
-    return math.fsum(map(_worth, group))  # exact, so the order of arrival cannot break or make a tie
+    return math.fsum(map(worth, group))  # exact, so the order of arrival cannot break or make a tie
 
 
 def _majority(group: Sequence[Candidate]) -> float:
@@ -43,7 +43,7 @@ def _majority(group: Sequence[Candidate]) -> float:
 
 
 def _max_value(group: Sequence[Candidate]) -> float:
-    return max(map(_worth, group))
+    return max(map(worth, group))
 
 
 def _max_visits(group: Sequence[Candidate]) -> float:
@@ -108,8 +108,8 @@ def _silent(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 
 def _representative(group: Sequence[Candidate], vote: VoteRule) -> Candidate:
     if vote == "max_visits" and group[0].answer is not None:
-        return max(group, key=lambda candidate: (candidate.visits, _worth(candidate)))
-    return max(group, key=_worth)
+        return max(group, key=lambda candidate: (candidate.visits, worth(candidate)))
+    return max(group, key=worth)
 
 
 class Leader:
@@ -124,7 +124,7 @@ class Leader:
         """Counts a candidate with its reward (1 when unscored); the first to reach a weight keeps the lead."""
         if candidate.answer is None:
             return
-        weight = self._weights.get(candidate.answer, 0.0) + _worth(candidate)
+        weight = self._weights.get(candidate.answer, 0.0) + worth(candidate)
         self._weights[candidate.answer] = weight
         if weight > self.weight or self.answer is None:
             self.answer, self.weight = candidate.answer, weight

@@ -2,6 +2,7 @@
 # Installs one locked stack into a virtual environment:  scripts/install.sh cpu|dev|gpu|gateway [VENV]
 # cpu: vLLM on the processor, with the bundled model. dev: cpu plus the tools of `make check` and `make test`.
 # gpu: vLLM for CUDA. gateway: no torch, no vllm. Every package is pinned and hash-checked; nothing is resolved here.
+# Espalier itself is run from here; ESPALIER_EDITABLE=0 copies it into the environment instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 stack="${1:?usage: scripts/install.sh cpu|dev|gpu|gateway [VENV]}"
@@ -17,6 +18,10 @@ command -v "$python" >/dev/null || fail "no $python found: install Python 3.11 t
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' ||
   fail "$("$python" --version 2>&1) is not supported: install Python 3.11 to 3.14, or name one: make PYTHON=/path/to/python3.11"
 
+if [ "$stack" = cpu ] || [ "$stack" = dev ]; then
+  "$python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null ||
+    fail "the system library libnuma.so.1 is missing, which vLLM needs on a processor (on Debian and Ubuntu: apt-get install libnuma1)"
+fi
 if [ ! -x "$venv/bin/python" ]; then
   say "creating $venv with $("$python" --version)"
   "$python" -m venv "$venv" || fail "could not create $venv (on Debian and Ubuntu: apt-get install python3-venv)"
@@ -36,7 +41,7 @@ fi
 say "installing $(grep -c '^[a-z0-9].*==' "requirements/$stack.txt") pinned packages ($stack); the first time this takes some minutes"
 pip install --quiet --no-deps --require-hashes -r "requirements/$stack.txt"
 say "installing espalier"
-pip install --quiet --no-deps -e .
+if [ "${ESPALIER_EDITABLE:-1}" = 1 ]; then pip install --quiet --no-deps -e .; else pip install --quiet --no-deps .; fi
 
 touch "$venv/.espalier-$stack"
 if [ "$stack" = dev ]; then touch "$venv/.espalier-cpu"; fi

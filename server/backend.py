@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from prometheus_client import CollectorRegistry
+
 from mcts.budget import Clock
 from mcts.ports import Engine, Sampling, Tokenizer
 from mcts.reward_ports import AnyReward
@@ -42,6 +44,7 @@ class Backend:
         close: Frees the engines.
         healthy: Whether the engines can still generate; costs nothing. Asked several times a second.
         revive: Starts anew what is not healthy, or raises ``StartupError``; None where nothing can be.
+        registries: Gives those in which the engines keep metrics of their own.
         clock: Seconds, for deadlines.
         model_name: What clients call the model where the settings do not say; empty leaves it to them.
         failovers: Calls that were made again on another engine, since the start.
@@ -59,6 +62,7 @@ class Backend:
     close: Callable[[], Awaitable[None]] = _nothing
     healthy: Callable[[], bool] = _always
     revive: Callable[[], Awaitable[None]] | None = None
+    registries: Callable[[], tuple[CollectorRegistry, ...]] = tuple
     clock: Clock = time.monotonic
     model_name: str = ""
     failovers: Callable[[], int] = _none

@@ -1,13 +1,11 @@
-"""Wrappers that count: ports that know how many of their calls are open, and several registries read as one."""
+"""Ports that know how many of their calls are open."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Gauge
 
 from mcts.ports import Continuation, Engine, Path, PathScore, RewardModel, SampleRequest
 from mcts.reward_ports import AnyReward, Sampler, WritingReward
@@ -93,23 +91,6 @@ class CountedJudge:
 def counted_reward(reward: AnyReward, metrics: Metrics) -> AnyReward:
     """A reward of either kind that knows how many of its calls are open."""
     return CountedJudge(reward, metrics) if isinstance(reward, WritingReward) else CountedReward(reward, metrics)
-
-
-class JoinedRegistries(Collector):
-    """Several registries read as one, so that vLLM's metrics (global registry) stand beside ours."""
-
-    def __init__(self, *registries: CollectorRegistry) -> None:
-        self._registries = registries
-
-    def collect(self) -> Iterator[Metric]:
-        """Every metric; of two with one name, the first registry's."""
-        seen: set[str] = set()
-        for registry in self._registries:
-            metrics: Iterable[Metric] = registry.collect()
-            for metric in metrics:
-                if metric.name not in seen:
-                    seen.add(metric.name)
-                    yield metric
 
 
 @contextmanager

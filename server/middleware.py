@@ -23,6 +23,9 @@ from server.metrics import Metrics
 OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 """Served without a key. Everything else is protected, paths that do not exist included."""
 
+COUNTED = "counted_status"
+"""Where a request's state has the status that it is counted under, if that is another than it was sent with."""
+
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -68,8 +71,24 @@ class RequestMetrics:
             status = 500
             raise
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._histogram.labels(route, str(status)).observe(time.perf_counter() - began)
+            self._histogram.labels(route_of(scope), str(counted_status(scope, status))).observe(
+                time.perf_counter() - began
+            )
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that a request took: never its path, which clients choose."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def count_as(scope: Scope, status: int) -> None:
+    """Has a request counted under another status than its reply began with: it failed after that."""
+    scope.setdefault("state", {})[COUNTED] = status
+
+
+def counted_status(scope: Scope, sent: int) -> int:
+    """The status that a request counts under; ``sent`` is that of its reply."""
+    return int(scope.get("state", {}).get(COUNTED, sent))
 
 
 class RequestId:
@@ -92,10 +111,12 @@ class RequestId:
 class Keys:
     """Asks for a bearer token. Decides on the routed path alone; ``Host`` and the like have no say."""
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str], *, open_metrics: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Sequence[str], *, open_metrics: bool, open_files: frozenset[str] = frozenset()
+    ) -> None:
         self._app = app
         self._digests = [_digest(key) for key in keys]
-        self._open = OPEN_PATHS | ({"/metrics"} if open_metrics else set())
+        self._open = OPEN_PATHS | open_files | ({"/metrics"} if open_metrics else set())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on or answers 401."""

@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import REGISTRY
-from prometheus_client.exposition import choose_encoder
 
 from mcts.errors import NotReady
 from mcts.result import SearchResult
@@ -20,8 +19,8 @@ from server.chats import chat_prompt
 from server.chunks import ChatChunks, TextChunks
 from server.completions import assign_each
 from server.completions import completion as text_completion
-from server.counted import JoinedRegistries
 from server.errors import error_body, headers_of
+from server.exposition import exposed
 from server.interruption import ClientGone, disconnected, interrupted_by
 from server.listing import model_card, model_list
 from server.middleware import key_of
@@ -153,11 +152,11 @@ async def get_version(request: Request) -> dict[str, str]:
 @router.get("/metrics", tags=["health"], response_class=Response)
 async def get_metrics(request: Request) -> Response:
     """Our metrics and, where vLLM runs in this process, vLLM's, for Prometheus."""
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    metrics = runtime_of(request).metrics
-    metrics.tasks.set(len(asyncio.all_tasks()))
-    registry = JoinedRegistries(metrics.registry, REGISTRY)
-    return Response(encode(registry), headers={"content-type": content_type})
+    runtime = runtime_of(request)
+    runtime.metrics.tasks.set(len(asyncio.all_tasks()))
+    registries = (*runtime.registries, REGISTRY)
+    body, content_type = exposed(registries, request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})
 
 
 def _health(runtime: Runtime, more: dict[str, Any]) -> Response:

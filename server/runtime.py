@@ -12,12 +12,15 @@ those go on that do not need it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
 from mcts.curfew import Curfew
@@ -32,6 +35,10 @@ from server.presets import Preset, served_presets
 from server.settings import Settings
 from server.supervision import Supervisor
 from server.traces.store import Traces
+from server.version import version
+
+if TYPE_CHECKING:
+    from server.spans import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -55,11 +62,20 @@ class Runtime:
         load: Makes the backend.
         metrics: Where things are counted.
         report: Told each phase of start-up.
+        tracing: Makes spans of searches; None for none.
     """
 
-    def __init__(self, settings: Settings, load: Loader, metrics: Metrics, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        load: Loader,
+        metrics: Metrics,
+        report: Report | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.tracing = tracing
         self.admission = Admission(
             settings.max_searches,
             settings.max_queue,
@@ -77,10 +93,22 @@ class Runtime:
         self.stopping = asyncio.Event()  # set when running searches must end now
         self.settled = asyncio.Event()  # set once start-up has succeeded or failed
         self._load, self._report = load, report
+        self._describe(metrics)
         self._backend: Backend | None = None
         self._presets: dict[str, Preset] = {}
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+
+    def _describe(self, metrics: Metrics) -> None:
+        """Tells the metrics what stays the same, and how to see what changes."""
+        metrics.know_build(version(), self.settings.engine)
+        metrics.places.set(self.settings.max_searches)
+        metrics.queue_places.set(self.settings.max_queue)
+        for phase in Phase:
+            metrics.state.labels(phase.value).set_function(functools.partial(self._is_in, phase))
+
+    def _is_in(self, phase: Phase) -> float:
+        return float(self.phase is phase)
 
     def start(self) -> None:
         """Begins to load in the background, so that the server answers health checks meanwhile."""
@@ -117,6 +145,11 @@ class Runtime:
         if self.phase is not Phase.READY or self._backend is None:
             raise NotReady(self.describe())
         return self._backend
+
+    @property
+    def registries(self) -> tuple[CollectorRegistry, ...]:
+        """Our metrics', and those in which engines of this process keep their own."""
+        return (self.metrics.registry, *(self._backend.registries() if self._backend else ()))
 
     @property
     def presets(self) -> dict[str, Preset]:
@@ -162,6 +195,7 @@ class Runtime:
             backend, engine=CountedEngine(backend.engine, self.metrics, self.settings.max_engine_calls), rewards=rewards
         )
         self._presets = served_presets(rewards)
+        self.metrics.know_rewards(rewards)
         self._check_defaults(rewards)
         if self.phase is Phase.STARTING:
             self.phase = Phase.READY

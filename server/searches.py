@@ -62,8 +62,18 @@ async def run_search(assignment: Assignment, runtime: Runtime, place: Place, *ob
         NotReady: The server stopped meanwhile.
         EngineError, RewardError: An engine failed before any candidate existed.
     """
+    if runtime.tracing is None:
+        return await _run(assignment, runtime, place, *observers)
+    with runtime.tracing.search(assignment, place.waited) as span:
+        result = await _run(assignment, runtime, place, span, *observers)
+        span.answered(result, answer_tokens(result))
+        return result
+
+
+async def _run(assignment: Assignment, runtime: Runtime, place: Place, *observers: Observer) -> SearchResult:
     plan, backend, metrics = assignment.plan, assignment.backend, runtime.metrics
     recording = runtime.traces.begin(assignment, place.waited, place.key)
+    counted = metrics.observer(plan.strategy, plan.reward)
     ports = Ports(
         engine=backend.engine,
         answers=_reader(assignment, runtime.settings),
@@ -71,7 +81,7 @@ async def run_search(assignment: Assignment, runtime: Runtime, place: Place, *ob
         renderer=ThreadedRenderer(backend.tokenizer),
         clock=backend.clock,
         curfew=runtime.curfew,
-        observe=Observers(metrics.observer(plan.strategy, plan.reward), recording, *observers),
+        observe=Observers(counted, recording, *observers),
     )
     metrics.prompt_tokens.inc(len(assignment.task.prompt.token_ids))
     line = SearchLine(assignment, place.waited, prompts=runtime.settings.log_prompts, clock=backend.clock)
@@ -81,17 +91,19 @@ async def run_search(assignment: Assignment, runtime: Runtime, place: Place, *ob
     except asyncio.CancelledError:
         line.ended("cancelled")
         recording.cancelled()
+        counted.lost()
         raise
     except Exception as error:
         stopped = isinstance(error, NoAnswerInTime) and runtime.curfew.come
         told = NotReady(STOPPING) if stopped else error
         metrics.failed(told)
+        counted.lost()
         line.failed(told)
         recording.failed(told)
         if stopped:
             raise told from error
         raise
-    metrics.finished(plan.strategy, result, answer_tokens(result))
+    counted.answered(result, answer_tokens(result))
     line.answered(result, answer_text(result.winners[0]))
     recording.answered(result)
     return result

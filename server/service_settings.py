@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from server.setting_kinds import Names, Secrets
 from server.setting_kinds import setting as _field
 
-SERVER, ACCESS = "server", "access"
+SERVER, TRACING, ACCESS = "server", "tracing", "access"
 
 
 class ServiceSettings(BaseModel):
@@ -37,11 +37,24 @@ class ServiceSettings(BaseModel):
         ge=0,
         le=7200,
     )
+    dashboard: bool = _field(SERVER, True, "Serve the dashboard at /dashboard.")
     log_level: Literal["debug", "info", "warning", "error"] = _field(SERVER, "info", "Least severity that is logged.")
     log_format: Literal["text", "json"] = _field(SERVER, "text", "Form of a log line.")
     log_prompts: bool = _field(
         SERVER, False, "Put the beginning of each prompt and answer into the log line of its search."
     )
+
+    otlp_endpoint: str = _field(
+        TRACING,
+        "",
+        "OpenTelemetry collector (OTLP over HTTP) that spans are sent to, such as http://127.0.0.1:4318. Default: that "
+        "of OTEL_EXPORTER_OTLP_ENDPOINT; without either nothing is traced.",
+        "URL",
+    )
+    otlp_spans: int = _field(
+        TRACING, 32, "Most spans of calls of one search. Higher shows more and costs more.", "N", ge=0, le=10_000
+    )
+    otlp_texts: bool = _field(TRACING, False, "Put prompts and answers into the spans.")
 
     api_key: Secrets = _field(
         ACCESS,

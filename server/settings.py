@@ -172,6 +172,9 @@ class Settings(RemoteSettings):
         "SECONDS",
         ge=1,
     )
+    engine_metrics: bool = _field(
+        ENGINE, True, "Have vLLM count what it does and serve its own metrics (vllm:*) at /metrics beside ours."
+    )
     engine_arg: Pairs = _field(ENGINE, {}, "Any other vLLM engine argument for the model; repeatable.", "KEY=VALUE")
     reward_engine_arg: Pairs = _field(
         ENGINE, {}, "Any other vLLM engine argument for the reward model; repeatable.", "KEY=VALUE"

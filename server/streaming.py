@@ -21,10 +21,10 @@ from mcts.events import AnswerText, Event
 from mcts.result import Candidate, SearchResult
 from server.assignments import Assignment
 from server.chunks import DONE, KEEP_ALIVE, Chunks, data
-from server.errors import error_body, error_response
+from server.errors import error_body, error_response, kind_of
 from server.interruption import ClientGone, disconnected, interrupted_by
 from server.logprobs import step_logprobs, tokens_from
-from server.middleware import key_of
+from server.middleware import count_as, key_of
 from server.progress import ProgressLines, event_fields
 from server.replies import Ended, fingerprint, finish_reason, path_logprobs, summary, total_usage
 from server.runtime import Runtime
@@ -91,11 +91,16 @@ class SearchStream(Response):
         try:
             cost = sum(each.cost for each in self._assignments)
             async with placed(self._runtime, cost, key_of(scope)) as place:
-                await self._tell(send, place)
+                failure = await self._tell(send, place)
+            if failure:
+                count_as(scope, kind_of(failure).status)
         except EspalierError as error:
             await error_response(error)(scope, receive, send)
 
-    async def _tell(self, send: Send, held: Place) -> None:
+    async def _tell(self, send: Send, held: Place) -> Exception | None:
+        """Tells everything; what it broke off with, if it did."""
+        failure: Exception | None = None
+
         async def write(piece: bytes, *, more: bool = True) -> None:
             if piece or not more:  # some shapes have nothing to say of some things
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
@@ -106,6 +111,7 @@ class SearchStream(Response):
         for place, assignment in enumerate(self._assignments):
             outcome = await self._tell_one(assignment, chunks, place * self._shape.stride, write, held)
             if isinstance(outcome, Exception):
+                failure = outcome
                 await write(data(error_body(outcome)))
                 break
             ended.append((assignment, outcome))
@@ -113,6 +119,7 @@ class SearchStream(Response):
             await write(chunks.usage(total_usage(ended)))
         await write(DONE)
         await write(b"", more=False)
+        return failure
 
     async def _tell_one(
         self, assignment: Assignment, chunks: Chunks, index: int, write: Write, held: Place

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from engine.model_folder import check_one_label, check_runner, read_card
@@ -21,6 +22,7 @@ from reward.labels import EngineLabels
 from reward.registry import PROCESS_REWARD, LoadedModel, Reading
 from server.backend import Backend, Report
 from server.bundled import BUNDLED_MODEL, bundled
+from server.engine_statistics import EngineStatistics
 from server.rewards import make_answers, make_rewards
 from server.settings import Settings
 
@@ -53,18 +55,19 @@ async def load_vllm(settings: Settings, report: Report) -> Backend:
         StartupError: One of them does not start.
     """
     report("reading the tokenizers")
-    pair = await asyncio.to_thread(_pair, settings)
+    statistics = EngineStatistics()
+    pair = await asyncio.to_thread(_pair, settings, statistics)
     names = {"generation": settings.model_name, "reward": Path(settings.reward_model_path or "").name}
     await pair.start(lambda engine, phase: report(f"{names[engine]}: {phase}"))
     _tell_started(pair)
     try:
-        return _backend(pair, settings)
+        return _backend(pair, settings, statistics)
     except BaseException:
         await pair.close()
         raise
 
 
-def _backend(pair: EnginePair, settings: Settings) -> Backend:
+def _backend(pair: EnginePair, settings: Settings, statistics: EngineStatistics) -> Backend:
     writer, scorer = pair.generation, pair.reward
     loaded = _loaded(settings, scorer) if scorer else None
     model, name = (loaded.reward(), loaded.name) if loaded else (None, PROCESS_REWARD)
@@ -83,6 +86,7 @@ def _backend(pair: EnginePair, settings: Settings) -> Backend:
         close=pair.close,
         healthy=lambda: pair.healthy,
         revive=lambda: _revive(pair),
+        registries=lambda: statistics.registries,
     )
 
 
@@ -147,12 +151,20 @@ def _warn_of_short_reading(writer: VllmEngine, scorer: ServedModel) -> None:
         _log.warning("the reward model reads %d tokens, fewer than the %d that the model writes", reads, writes)
 
 
-def _pair(settings: Settings) -> EnginePair:
+def _pair(settings: Settings, statistics: EngineStatistics) -> EnginePair:
     path = settings.reward_model_path
+    writer = _counted(writer_settings(settings), settings.model_name, settings, statistics)
     if path is None:
-        return make_engines(writer_settings(settings))
-    serving = _engine_for(_family(settings, path))
-    return make_engines(writer_settings(settings), scorer_settings(settings, path), serving)
+        return make_engines(writer)
+    name = Path(path).name
+    scorer = scorer_settings(settings, path)
+    scorer = _counted(scorer, f"{name}-reward" if name == writer.name else name, settings, statistics)
+    return make_engines(writer, scorer, _engine_for(_family(settings, path)))
+
+
+def _counted(engine: EngineSettings, name: str, settings: Settings, statistics: EngineStatistics) -> EngineSettings:
+    """An engine's settings with the name of its metrics, which no other has, and where they go."""
+    return replace(engine, name=name, new_registry=statistics.of(name) if settings.engine_metrics else None)
 
 
 def _engine_for(family: Family) -> RewardEngine:

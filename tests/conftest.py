@@ -16,6 +16,20 @@ from tests.engine.tiny import make_model, make_prm
 
 settings.register_profile("fuzz", max_examples=int(os.environ.get("FUZZ", "30000")), deadline=None)  # `make fuzz`
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds ``--long``."""
+    parser.addoption("--long", action="store_true", help="also run what takes many minutes: images are built")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the long tests unless they are asked for."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes many minutes: make test-long"))
+
+
 MODELS = Path(__file__).parent.parent / "models"
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from mcts.budget import StopReason
 from mcts.errors import InvalidRequest
-from mcts.events import BackedUp
 from mcts.options import require, require_between
+from mcts.phases import backed_up, selected
 from mcts.ports import PathScore, Step
 from mcts.result import SearchResult, Task
 from mcts.search import Search
@@ -82,10 +82,11 @@ class Branching:
     def record(self, answer: Answer, score: PathScore) -> None:
         """Adds an answer's score: to itself, and to what is known of everything above it."""
         search, path = self.search, answer.written
+        began = search.ports.clock()
         answer.rewards.append(score.value)
         for node in answer.above():
             node.below.append(score.value)
-        search.emit(BackedUp(answer.number, 1, score.value, search.meter.seconds))
+        backed_up(search, answer.number, score.value, began)
         search.found(path, score, path.steps, answer)
 
 
@@ -120,7 +121,9 @@ async def _simulations(growth: Branching) -> None:
     search = growth.search
     while search.meter.simulations_left and search.failure is None:
         search.meter.simulations += 1
+        began = search.ports.clock()
         parent = choose(growth.tree.question, PRIORS[growth.options.prior], growth.chance)
+        selected(search, parent.number, began)
         try:
             await _generate(growth, parent)
         except NoRoom:

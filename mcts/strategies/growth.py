@@ -6,9 +6,9 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from mcts.events import BackedUp
 from mcts.grants import News
 from mcts.options import require, require_between
+from mcts.phases import backed_up
 from mcts.ports import Step
 from mcts.search import Search
 from mcts.steps import StepRule, open_ended
@@ -133,11 +133,13 @@ class Growth:
         Returns:
             The deepest node on it.
         """
+        began = self.search.ports.clock()
         last = self.tree.attach(node, Rollout(steps, reward))
-        self.search.emit(BackedUp(last.number, 1, reward, self.search.meter.seconds))
+        backed_up(self.search, last.number, reward, began)
         return last
 
     def back_up(self, node: Node, reward: float) -> None:
         """Counts a visit whose rollout is not kept."""
+        began = self.search.ports.clock()
         self.tree.backup(node, 1, reward)
-        self.search.emit(BackedUp(node.number, 1, reward, self.search.meter.seconds))
+        backed_up(self.search, node.number, reward, began)

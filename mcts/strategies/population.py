@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mcts.aggregates import AGGREGATES
 from mcts.budget import StopReason
 from mcts.errors import InvalidRequest
-from mcts.events import BackedUp
+from mcts.phases import backed_up
 from mcts.ports import Continuation, PathScore, Step
 from mcts.result import SearchResult, Task
 from mcts.search import Search
@@ -180,8 +180,9 @@ class Population:
         """Adds a step to the tree, where equal ones merge, and counts one visit."""
         self.tree.expand(parent)
         node = self.tree.child(parent, step)
+        began = self.search.ports.clock()
         self.tree.backup(node, 1, rank)
-        self.search.emit(BackedUp(node.number, 1, rank, self.search.meter.seconds))
+        backed_up(self.search, node.number, rank, began)
         return node
 
     async def _together(self, calls: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

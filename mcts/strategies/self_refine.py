@@ -9,9 +9,10 @@ import functools
 from dataclasses import dataclass, field, replace
 
 from mcts.budget import StopReason
-from mcts.events import BackedUp, Collision, PathScored
+from mcts.events import Collision, PathScored
 from mcts.grants import News
 from mcts.options import require, require_between
+from mcts.phases import backed_up, selected
 from mcts.ports import Finish, Message, PathScore, Sampling
 from mcts.result import SearchResult, Task
 from mcts.search import Search
@@ -132,11 +133,12 @@ class Refinery:
     def record(self, answer: Answer, score: float) -> None:
         """Adds a grade; with its first the answer is a candidate."""
         search, path, kept = self.search, answer.written, suppressed(score)
+        began = search.ports.clock()
         reward(answer, kept)
         worth = unit(kept)
         search.emit(PathScored(answer.number, worth, (), path.finished, search.meter.seconds))
         if len(answer.rewards) == 1:
-            search.emit(BackedUp(answer.number, 1, worth, search.meter.seconds))
+            backed_up(search, answer.number, worth, began)
             search.found(path, PathScore(worth), path.steps, answer)
         self.news.tell()
 
@@ -167,6 +169,7 @@ async def _refinements(refinery: Refinery) -> None:
     """Writes and refines, one after the other, until a limit is met. ``width`` of these run side by side."""
     search = refinery.search
     while search.meter.simulations_left and search.failure is None:
+        began = search.ports.clock()
         chosen = select(refinery.tree, refinery.options)
         if chosen is None and not refinery.tree.in_flight:
             search.reason = search.reason or StopReason.EXHAUSTED
@@ -175,6 +178,7 @@ async def _refinements(refinery: Refinery) -> None:
             search.emit(Collision(search.meter.seconds))
             await refinery.news.wait()
             continue
+        selected(search, chosen.number, began)
         try:
             if chosen.path is None:
                 await _write(refinery)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mcts.budget import StopReason
 from mcts.errors import InvalidRequest
 from mcts.events import Collision
+from mcts.phases import selected
 from mcts.result import SearchResult, Task
 from mcts.search import Search
 from mcts.selection import descend, progressive_widening, puct, ucb1
@@ -58,6 +59,7 @@ async def _simulations(growth: Growth, trunk: Trunk, select: Callable[[], Node |
     search = growth.search
     simulation = simulate if growth.options.joint else simulate_separately
     while search.meter.simulations_left and search.failure is None:
+        began = search.ports.clock()
         leaf = select()
         if leaf is None and not trunk.top.in_flight:
             search.reason = search.reason or StopReason.EXHAUSTED
@@ -66,6 +68,7 @@ async def _simulations(growth: Growth, trunk: Trunk, select: Callable[[], Node |
             search.emit(Collision(search.meter.seconds))
             await growth.news.wait()
             continue
+        selected(search, leaf.number, began)
         search.meter.simulations += 1
         try:
             if not await simulation(growth, leaf):

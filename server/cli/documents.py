@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from server.app import create_app
 from server.cli.flags import document_settings
+from server.metrics import declared_metrics
 from server.schemas.chat import ChatRequest
 from server.schemas.completion import CompletionRequest
 from server.schemas.generation import GenerationFields
@@ -22,6 +23,9 @@ NO_EFFECT = "No effect."
 """How a schema describes a field that changes nothing."""
 
 DOCS = Path(__file__).parents[2] / "docs"
+
+PAGES = ("api.md", "metrics.md")
+"""Pages with tables that are made here."""
 
 STRATEGY_SCHEMAS: tuple[type[BaseModel], ...] = get_args(get_args(Named)[0])
 """The members of the union that requests are read by, in its order."""
@@ -62,12 +66,39 @@ def search_table() -> str:
     return "\n".join(lines)
 
 
+def metrics_table() -> str:
+    """Each metric of ours: its kind, its labels, what it counts."""
+    lines = ["| metric | kind | labels | |", "|---|---|---|---|"]
+    for metric in declared_metrics():
+        kind = metric.kind if metric.zeroed else f"{metric.kind} †"
+        lines.append(
+            f"| `{metric.name}` | {kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.text} |"
+        )
+    return "\n".join(lines)
+
+
+def labels_table() -> str:
+    """Each label and the values that it may have, as far as they stand in the code."""
+    values: dict[str, dict[str, None]] = {}
+    for metric in declared_metrics():
+        for label, known in metric.labels.items():
+            values.setdefault(label, {}).update(dict.fromkeys(known))
+    lines = ["| label | values |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{label}` | {_listed(list(known))} |" for label, known in values.items() if known)])
+
+
+def _listed(values: list[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
 def with_tables(page: str) -> str:
     """A page with its generated tables brought up to date."""
     tables = {
         "fields": fields_table(ChatRequest),
         "completion-fields": fields_table(CompletionRequest),
         "search": search_table(),
+        "metrics": metrics_table(),
+        "labels": labels_table(),
     }
     for mark, table in tables.items():
         pattern = re.compile(rf"(<!-- {mark}: [^>]*-->\n).*?(<!-- /{mark} -->)", re.DOTALL)
@@ -76,12 +107,12 @@ def with_tables(page: str) -> str:
 
 
 def write_documents(folder: Path = DOCS) -> None:
-    """Writes settings.md and openapi.json, and the tables of api.md."""
+    """Writes settings.md and openapi.json, and the tables of the pages that have some."""
     (folder / "settings.md").write_text(document_settings(), encoding="utf-8")
     text = json.dumps(openapi_document(), indent=1, ensure_ascii=False)
     (folder / "openapi.json").write_text(text + "\n", encoding="utf-8")
-    page = folder / "api.md"
-    page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (folder / name for name in PAGES):
+        page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def document_settings() -> str:
                 "| flag | environment | default | what it does |",
                 "|---|---|---|---|",
             ]
-        default = default_text(field) or ("false" if field.default is False else "")
+        default = default_text(field) or (str(field.default).lower() if isinstance(field.default, bool) else "")
         told = f"`{default}`" if default else ""
         values = f" One of: {', '.join(choices(field))}." if choices(field) else ""
         flag = f"`--{name.replace('_', '-')}`"

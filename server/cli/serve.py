@@ -10,13 +10,14 @@ from typing import Any
 from prometheus_client import disable_created_metrics
 from rich.console import Console
 
-from mcts.errors import ServerError
+from mcts.errors import ServerError, StartupError
 from server.app import create_app
 from server.cli.flags import add_flags, given_flags
 from server.configuration import load_settings
 from server.logs import configure_logging
 from server.process import listen, run
 from server.rewards import check_rewards
+from server.tracing import start_tracing
 from server.vllm_backend import check_models
 
 EXIT_NOT_STARTED = 1
@@ -42,6 +43,7 @@ def serve(parsed: argparse.Namespace) -> int:
         StartupError: Settings that cannot work.
     """
     settings = load_settings(given_flags(parsed), os.environ, parsed.config)
+    _check_environment()
     check_rewards(settings)
     if settings.engine == "vllm" and not settings.engine_url:
         check_models(settings)
@@ -54,7 +56,7 @@ def serve(parsed: argparse.Namespace) -> int:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     startup = StartupLines(console)
     startup(f"listening on {url}")
-    app = create_app(settings, report=startup)
+    app = create_app(settings, report=startup, tracing=start_tracing(settings, os.environ))
     try:
         code = run(app, opened, lambda: startup.ready(url, app.state.runtime.settings.model_name))
     except ServerError as error:
@@ -62,6 +64,12 @@ def serve(parsed: argparse.Namespace) -> int:
         return EXIT_NOT_STARTED
     startup("stopped")
     return code
+
+
+def _check_environment() -> None:
+    """Numbers that other processes left in a folder would come up as ours."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        raise StartupError("PROMETHEUS_MULTIPROC_DIR is set, but this server is one process: unset it")
 
 
 class StartupLines:

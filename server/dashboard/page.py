@@ -10,19 +10,18 @@ import base64
 import hashlib
 import html
 import json
-from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
+from server.dashboard.files import explorer_script, read
 
-SCRIPTS = ("vendor/d3-hierarchy.min.js", "growth.js", "tree-view.js", "trace-view.js")
-"""In the order in which they need each other."""
+LIBRARY = "vendor/d3-hierarchy.min.js"
 
-STYLES = ("trace-view.css",)
+STYLES = ("theme.css", "explorer/explorer.css")
 
-BEGIN = (
-    'EspalierTrace.mount(document.getElementById("view"), JSON.parse(document.getElementById("trace").textContent));'
-)
+BEGIN = """
+const trace = JSON.parse(document.getElementById("trace").textContent);
+mountExplorer(document.getElementById("view"), trace, { level: 1 });
+"""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -44,9 +43,7 @@ PAGE = """<!doctype html>
 </html>
 """
 
-GROUND = (
-    "body { margin: 0; background: #ffffff; } @media (prefers-color-scheme: dark) { body { background: #14171a; } }"
-)
+GROUND = "main { max-width: 1400px; margin: 0 auto; padding: 1rem; }"
 
 
 def trace_page(trace: dict[str, Any]) -> str:
@@ -55,11 +52,11 @@ def trace_page(trace: dict[str, Any]) -> str:
     Args:
         trace: As ``SearchTrace``.
     """
-    scripts = [*((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS), BEGIN]
-    styles = [*((FOLDER / name).read_text(encoding="utf-8") for name in STYLES), GROUND]
+    library, module = read(LIBRARY), explorer_script() + BEGIN
+    styles = [*map(read, STYLES), GROUND]
     policy = {
         "default-src": "'none'",
-        "script-src": " ".join(map(_digest, scripts)),
+        "script-src": f"{_digest(library)} {_digest(module)}",
         "style-src": " ".join(map(_digest, styles)),
         "img-src": "data:",
         "base-uri": "'none'",
@@ -70,7 +67,7 @@ def trace_page(trace: dict[str, Any]) -> str:
         title=html.escape(f"Search {trace['id']}").encode("utf-8", "replace").decode(),  # halves of surrogate pairs
         styles="\n".join(f"<style>{style}</style>" for style in styles),
         trace=inert_json(trace),
-        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+        scripts=f'<script>{library}</script>\n<script type="module">{module}</script>',
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from engine.pair import make_engines
 from engine.pooling import OutcomeEngine, TagEngine
 from engine.settings import EngineSettings
 from engine.startup_errors import explain
+from engine.vllm_arguments import engine_arguments
 from engine.vllm_engine import VllmEngine
 from engine.vllm_process import VllmProcess
 from mcts.errors import NotReady, StartupError
@@ -110,6 +112,29 @@ def test_the_engines_own_last_error_is_the_cause(tmp_path: Path, line: str, expe
     assert expected in str(error)
     assert str(log) in str(error)
     assert "\n" not in str(error)
+
+
+def test_a_missing_system_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without libnuma vLLM's kernels are silently absent; the error says what to install. Else it says vLLM's words."""
+    error = AttributeError("'_OpNamespace' '_C' object has no attribute 'init_cpu_memory_env'")
+    monkeypatch.setattr("engine.startup_errors.NEEDED_LIBRARY", "libno-such-thing.so.1")
+    assert "libno-such-thing.so.1 is missing: install it" in str(explain("m", error, None))
+    monkeypatch.setattr("engine.startup_errors.NEEDED_LIBRARY", "libc.so.6")
+    assert "init_cpu_memory_env" in str(explain("m", error, None))
+
+
+@pytest.mark.parametrize(("compiler", "compiles"), [("no-such-compiler", False), (sys.executable, True)])
+def test_without_a_compiler_nothing_is_compiled(
+    compiler: str, compiles: bool, tiny_models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eager engine would otherwise die at its first request with log-probabilities, which vLLM compiles."""
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "")
+    monkeypatch.delenv("TORCHDYNAMO_DISABLE")
+    settings = EngineSettings(str(tiny_models[0]))
+    arguments = engine_arguments(settings, read_card(settings.model), "generate", cpu=True)
+    assert arguments["enforce_eager"] is True
+    assert os.environ.get("TORCHDYNAMO_DISABLE") == (None if compiles else "1")
 
 
 def test_killed_engine_most_likely_lacked_memory() -> None:

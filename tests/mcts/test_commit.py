@@ -13,11 +13,9 @@ from mcts.events import AnswerFound, AnswerText, BackedUp, Committed, NodeAdded,
 from mcts.ports import Sampling
 from mcts.steps import StepRule
 from mcts.strategies import Reflection, UctOptions
-from mcts.strategies.commitment import best_child
 from mcts.strategies.uct import uct
-from mcts.tree import Tree
 from tests.mcts.replay import outline, replayed
-from tests.mcts.toys import answers, forest, garden, search, step, world, worth_of
+from tests.mcts.toys import answers, forest, garden, search, world, worth_of
 
 FORK = {"": [("A\n\n", 0.7), ("B\n\n", 0.3)]} | answers(("A\n\n", "answer: 1"), ("B\n\n", "answer: 2"))
 FORK_WORTH = worth_of({"1": 0.25, "2": 0.5})
@@ -29,20 +27,26 @@ def told(where):
     return [event.text for event in where.seen(AnswerText)]
 
 
-def test_the_most_visited_child_is_the_best_step():
-    """By visits, then by mean, then by age; unvisited ones never."""
-    tree = Tree(9, 99)
-    tree.expand(tree.root)
-    assert best_child(tree.root) is None
-    first, second, third = (tree.child(tree.root, step(number)) for number in (1, 2, 3))
-    assert best_child(tree.root) is None
-    tree.backup(first, 2, 1.0)
-    tree.backup(second, 3, 0.3)
-    assert best_child(tree.root) is second  # three visits against two, though its mean is 0.1 against 0.5
-    tree.backup(third, 3, 0.6)
-    assert best_child(tree.root) is third  # equal visits, mean 0.2 against 0.1
-    with tree.in_flight(first, 5):
-        assert best_child(tree.root) is third  # visits in flight are no knowledge yet
+def test_the_step_that_the_leading_answer_stands_behind_is_committed():
+    """A is worth 0.6 alone; B and C give one answer, worth 0.4 + 0.5: it leads, and more of it stands behind C."""
+    script = {"": [("A\n\n", 0.5), ("B\n\n", 0.3), ("C\n\n", 0.2)]}
+    script |= answers(("A\n\n", "answer: 1"), ("B\n\n", "answer: 2"), ("C\n\n", "answer: 2"))
+    where = world(script, lambda path: {"A": 0.6, "B": 0.4, "C": 0.5}[path.text[0]])
+    result = search(uct, where, UctOptions(**BOTH | {"branch": 3}, commit=1), budget=Budget(simulations=1))
+    assert told(where) == ["C\n\n"]
+    assert result.winners[0].path.text == "C\n\nanswer: 2"
+
+
+def test_without_answers_the_step_with_most_reward_behind_it_is_committed():
+    """Free texts: two of B's three tenths each are more than A's five."""
+    script = {
+        "": [("A\n\n", 0.5), ("B\n\n", 0.5)],
+        "A\n\n": [("x", 1.0)],
+        "B\n\n": [("y", 0.5), ("z", 0.5)],
+    }
+    where = world(script, lambda path: 0.5 if path.text[0] == "A" else 0.3)
+    search(uct, where, UctOptions(**BOTH, commit=3), budget=Budget(simulations=3))
+    assert told(where)[0] == "B\n\n"
 
 
 def test_each_block_commits_a_step_and_goes_on_below_it():

@@ -111,7 +111,8 @@ async def serving(
     """A server in this process, without a socket. ``changes`` are settings; ``made`` replaces the backend."""
     engine = engine or ScriptedEngine()
     made = changes.pop("made", None) or backend(engine)
-    app = create_app(settings(**changes), load=load or loader(made))
+    tracing = changes.pop("tracing", None)
+    app = create_app(settings(**changes), load=load or loader(made), tracing=tracing)
     async with app.router.lifespan_context(app):
         if load is None:
             await app.state.runtime.settled.wait()

@@ -58,7 +58,7 @@ async def test_a_client_behind_a_proxy_that_goes_away_ends_its_search(stream: bo
 
 async def test_a_stream_comes_through_a_proxy_piece_by_piece(tmp_path: Path) -> None:
     """Nginx, which holds back replies unless told otherwise, is told otherwise."""
-    engine = ScriptedEngine(token_seconds=0.02)
+    engine = ScriptedEngine(token_seconds=0.3)
     async with listening(engine) as service, proxied(service.url, tmp_path) as url:
         body = {"messages": [{"role": "user", "content": "1 2"}], "model": "abacus:direct", "stream": True}
         async with service.client.stream("POST", url + CHATS, json=body) as reply:

@@ -1,9 +1,8 @@
-"""docs/api.md against the code."""
+"""Pages of docs/ against the code."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from mcts import events
 from mcts.budget import StopReason
 from mcts.strategies import STRATEGIES
-from server.cli.documents import STRATEGY_SCHEMAS, with_tables
+from server.cli.documents import DOCS, PAGES, STRATEGY_SCHEMAS, with_tables
 from server.errors import HTTP_CODES, INTERNAL, KINDS
 from server.progress import event_fields
 from server.schemas.chat import REFUSED
@@ -19,13 +18,14 @@ from server.schemas.trace import SearchTrace, State
 from server.settings import Settings
 from tests.server.service import Service
 
-DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "api.md").read_text(encoding="utf-8")
 
 
-def test_the_tables_are_current() -> None:
-    """The tables of docs/api.md are what the schemas say."""
-    assert with_tables(PAGE) == PAGE
+@pytest.mark.parametrize("name", PAGES)
+def test_the_tables_are_current(name: str) -> None:
+    """The tables of a page are what the code says."""
+    page = (DOCS / name).read_text(encoding="utf-8")
+    assert with_tables(page) == page
 
 
 def test_every_strategy_can_be_asked_for() -> None:

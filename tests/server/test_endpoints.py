@@ -16,6 +16,7 @@ from engine.scripted import ScriptedEngine
 from mcts.errors import StartupError
 from server.backend import Backend, Report
 from server.cli.documents import openapi_document
+from server.metrics import ROUTES
 from server.settings import Settings
 from server.version import version
 from tests.server.service import Service, backend, serving
@@ -140,7 +141,7 @@ async def test_labels_never_come_from_clients(service: Service) -> None:
     routes = {
         line.split('"')[1] for line in text.splitlines() if line.startswith("mcts_request_duration_seconds_count")
     }
-    assert routes == {"unmatched", "/v1/models/{model:path}", "/v1/chat/completions"}
+    assert routes == {"unmatched", "/v1/models/{model:path}", *ROUTES}
 
 
 async def test_openapi_describes_search_by_strategy(service: Service) -> None:

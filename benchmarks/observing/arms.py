@@ -1,0 +1,132 @@
+"""Two servers over the same engines in one process: one that is watched, and one that is not.
+
+They share everything but metrics and spans, and take turns, so that whatever else the machine does meets both alike.
+Requests go straight to the app, without a socket: all that is left is the server's own work, and the share that
+watching has of it is as large as it can be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Literal
+from unittest.mock import patch
+
+import httpx
+from fastapi import FastAPI
+
+from benchmarks.torture.asking import QUESTION
+from benchmarks.torture.target import CHATS, ROOT
+from server.app import create_app
+from server.backend import Backend, Report
+from server.loading import load_backend
+from server.settings import Settings
+from server.tracing import start_tracing
+
+Arm = Literal["watched", "bare"]
+
+
+class Nothing:
+    """Stands for metrics that count nothing: whatever is asked of it or called on it is itself."""
+
+    def __getattr__(self, _: str) -> Nothing:
+        return self
+
+    def __call__(self, *_: Any, **__: Any) -> Nothing:
+        """Itself."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Arms:
+    """Both servers, and the engine whose own statistics are told in the watched rounds only."""
+
+    clients: dict[Arm, httpx.AsyncClient]
+    backend: Backend
+    seeds: Iterator[int] = dataclasses.field(default_factory=itertools.count)  # never one twice: the engine has a cache
+
+    async def round(self, arm: Arm, searches: int, at_once: int, search: dict[str, Any]) -> float:
+        """Answers so many searches, so many at once.
+
+        Returns:
+            Generated tokens per second.
+        """
+        gate, client = asyncio.Semaphore(at_once), self.clients[arm]
+
+        async def one(seed: int) -> int:
+            body = {"messages": [{"role": "user", "content": QUESTION}], "search": search, "seed": seed}
+            async with gate:
+                reply = await client.post(CHATS, json=body)
+            reply.raise_for_status()
+            return int(reply.json()["usage"]["completion_tokens"])
+
+        with _vllm_told(self.backend, told=arm == "watched"):
+            began = time.perf_counter()
+            tokens = sum(await asyncio.gather(*(one(next(self.seeds)) for _ in range(searches))))
+            return tokens / (time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def both(settings: Settings) -> AsyncIterator[Arms]:
+    """Starts the engines once and both servers over them."""
+    backend = await load_backend(settings, lambda _: None)
+    shared = dataclasses.replace(backend, close=_nothing)
+
+    async def load(_: Settings, __: Report) -> Backend:
+        return shared
+
+    with _sink() as endpoint:
+        with patch("server.app.Metrics", lambda _: Nothing()):
+            bare = create_app(settings, load=load)
+        tracing = start_tracing(settings.model_copy(update={"otlp_endpoint": endpoint}), {})
+        watched = create_app(settings, load=load, tracing=tracing)
+        async with _running(bare) as one, _running(watched) as other:
+            yield Arms({"bare": one, "watched": other}, backend)
+    await backend.close()
+
+
+async def _nothing() -> None:
+    """The engines are closed once, by whoever started them."""
+
+
+@asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with app.router.lifespan_context(app):
+        await app.state.runtime.settled.wait()
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://bench", timeout=600
+        ) as client:
+            yield client
+
+
+@contextmanager
+def _sink() -> Iterator[str]:
+    """Address of a collector that throws everything away."""
+    command = [sys.executable, "-m", "benchmarks.observing.sink"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        try:
+            assert process.stdout is not None  # noqa: S101
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def _vllm_told(backend: Backend, *, told: bool) -> Iterator[None]:
+    """Has vLLM's logger of statistics out of the way unless ``told``; the engine still collects them."""
+    engine = getattr(backend.engine, "process", None)
+    held = getattr(engine.llm, "_logger_ref", None) if engine else None
+    if told or not held:
+        yield
+        return
+    logger, held[0] = held[0], None
+    try:
+        yield
+    finally:
+        held[0] = logger
