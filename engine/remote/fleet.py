@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 ATTEMPTS = 4
 """Tries of one call, on different servers where there are as many."""
 
+PAUSE_SECONDS = 0.1
+"""Pause before a call tries a server again; as many times as long as there were tries."""
+
 Probe = Callable[[Wire, Endpoint], Awaitable[Offer]]
 """Looks whether a server can do what is needed.
 
@@ -274,6 +277,8 @@ class Call:
         if self.tries >= ATTEMPTS:
             raise names.failed(f"A call to the {names.one} failed {self.tries} times, the last time: {self.reason}.")
         member = await self.fleet.pick(self.key, self.weight, self.tried)
+        if member.name in self.tried:
+            await asyncio.sleep(PAUSE_SECONDS * self.tries)
         self.fleet.failovers += self.tries > 0
         self.tries += 1
         return member
