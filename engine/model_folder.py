@@ -61,6 +61,18 @@ def read_card(model: str) -> ModelCard:
     )
 
 
+def read_tokenizer_card(model: str) -> ModelCard:
+    """As ``read_card``; but a folder that holds nothing but a tokenizer will do, and says nothing about a model.
+
+    Raises:
+        StartupError: The folder is missing, or holds neither.
+    """
+    folder = Path(model).expanduser()
+    if (folder / "tokenizer.json").is_file() and not (folder / "config.json").is_file():
+        return ModelCard(source=str(folder), local=True)
+    return read_card(model)
+
+
 def check_runner(card: ModelCard, runner: Runner) -> None:
     """Refuses a reward model where a generating one is needed, and the other way round.
 

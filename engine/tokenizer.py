@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import environment
-from engine.model_folder import read_card
+from engine.model_folder import read_tokenizer_card
 from mcts.errors import InvalidRequest, StartupError
 from mcts.ports import Message
 
@@ -47,6 +47,12 @@ class HFTokenizer:
     def special_ids(self) -> frozenset[int]:
         """Tokens that are marks and no text."""
         return self._special
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        """The tokenizer's own end of sequence; empty where it has none. The model may know others."""
+        end = self._loaded.eos_token_id
+        return frozenset() if end is None else frozenset({int(end)})
 
     def token_id(self, token: str) -> int | None:
         """The id of one token by its exact text, or None."""
@@ -136,7 +142,7 @@ def load_tokenizer(model: str) -> HFTokenizer:
     Raises:
         StartupError: There is none, or it cannot be read.
     """
-    card = read_card(model)
+    card = read_tokenizer_card(model)
     environment.prepare(offline=False)  # one model may be a folder and the other on a hub
     with environment.quiet_warnings:
         try:

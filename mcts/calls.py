@@ -233,10 +233,12 @@ class Calls:
 
     async def _stream(self, request: SampleRequest) -> AsyncGenerator[Continuation]:
         with self._engine_call(request) as received:
-            pieces = self.engine.stream(request)
+            pieces, cached = self.engine.stream(request), 0
             try:
                 async for piece in pieces:
-                    received.append(replace(piece, cached_tokens=0) if received else piece)  # each piece repeats it
+                    news = max(0, piece.cached_tokens - cached)  # pieces repeat it, or only the last one tells
+                    cached += news
+                    received.append(replace(piece, cached_tokens=news))
                     check_continuation(piece, request)
                     yield piece
             finally:
@@ -256,7 +258,7 @@ class Calls:
             failed = type(error).__name__
             raise
         finally:
-            tokens = sum(len(piece.token_ids) for piece in received) or request.spent.tokens
+            tokens = sum(len(piece.token_ids) for piece in received) + request.spent.tokens
             cached = sum(piece.cached_tokens for piece in received)
             self.meter.settle(request.n, request.max_tokens, tokens, cached)
             now = self.clock()

@@ -19,6 +19,10 @@ async def _nothing() -> None:
     """Closes nothing."""
 
 
+def _none() -> int:
+    return 0
+
+
 def _always() -> bool:
     return True
 
@@ -42,6 +46,8 @@ class Backend:
         revive: Starts anew what is not healthy, or raises ``StartupError``; None where nothing can be.
         registries: Gives those in which the engines keep metrics of their own.
         clock: Seconds, for deadlines.
+        model_name: What clients call the model where the settings do not say; empty leaves it to them.
+        failovers: Calls that were made again on another engine, since the start.
     """
 
     engine: Engine
@@ -58,6 +64,8 @@ class Backend:
     revive: Callable[[], Awaitable[None]] | None = None
     registries: Callable[[], tuple[CollectorRegistry, ...]] = tuple
     clock: Clock = time.monotonic
+    model_name: str = ""
+    failovers: Callable[[], int] = _none
 
 
 Report = Callable[[str], None]

@@ -18,6 +18,10 @@ async def load_backend(settings: Settings, report: Report) -> Backend:
     """
     if settings.engine == "scripted":
         return load_scripted(settings, report)
+    if settings.engine_url:
+        from server.remote_backend import load_remote
+
+        return await load_remote(settings, report)
     from server.vllm_backend import load_vllm
 
     return await load_vllm(settings, report)

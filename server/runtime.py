@@ -189,6 +189,8 @@ class Runtime:
 
     def _adopt(self, backend: Backend) -> None:
         rewards = {name: counted_reward(reward, self.metrics) for name, reward in backend.rewards.items()}
+        if backend.model_name:
+            self.settings = self.settings.model_copy(update={"served_model_name": backend.model_name})
         self._backend = replace(
             backend, engine=CountedEngine(backend.engine, self.metrics, self.settings.max_engine_calls), rewards=rewards
         )

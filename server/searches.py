@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from engine.remote.affinity import working_for
 from mcts.errors import NoAnswerInTime, NotReady
 from mcts.events import Observer, Observers
 from mcts.ports import AnswerReader
@@ -85,7 +86,8 @@ async def _run(assignment: Assignment, runtime: Runtime, place: Place, *observer
     metrics.prompt_tokens.inc(len(assignment.task.prompt.token_ids))
     line = SearchLine(assignment, place.waited, prompts=runtime.settings.log_prompts, clock=backend.clock)
     try:
-        result = await interrupted_by(_strategy(assignment, ports), runtime.stopping.wait(), NotReady(STOPPING))
+        with working_for(assignment.task.search_id):
+            result = await interrupted_by(_strategy(assignment, ports), runtime.stopping.wait(), NotReady(STOPPING))
     except asyncio.CancelledError:
         line.ended("cancelled")
         recording.cancelled()

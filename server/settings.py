@@ -12,10 +12,10 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from server.bundled import BUNDLED_MODEL, BUNDLED_REWARD_MODEL, bundled
+from server.remote_settings import RemoteSettings
 from server.setting_kinds import Names, Pairs
 from server.setting_kinds import setting as _field
 from server.tool_parsers import ToolFormat
-from server.trace_settings import TraceSettings
 
 MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
     "model",
@@ -26,7 +26,7 @@ MODEL, ENGINE, SEARCH, LIMITS, LOAD = (
 )
 
 
-class Settings(TraceSettings):
+class Settings(RemoteSettings):
     """What an operator can choose. Immutable."""
 
     model: str = _field(MODEL, bundled(BUNDLED_MODEL), "Folder or Hugging Face name of the model that writes.", "PATH")
@@ -118,7 +118,7 @@ class Settings(TraceSettings):
     )
 
     engine: Literal["vllm", "scripted"] = _field(
-        ENGINE, "vllm", "What generates: vLLM in this process, or a toy for trying the API."
+        ENGINE, "vllm", "What generates: vLLM (in this process, or behind engine_url), or a toy for trying the API."
     )
     max_model_len: int | None = _field(
         ENGINE, None, "Longest prompt plus answer. Higher needs more memory. Default: the model's own.", "TOKENS", ge=16
@@ -259,6 +259,10 @@ class Settings(TraceSettings):
     def _consistent(self) -> Self:
         if (self.gpu_memory_utilization or 0) + (self.reward_gpu_memory_utilization or 0) >= 1:
             raise ValueError("gpu_memory_utilization and reward_gpu_memory_utilization add up to 1 or more")
+        if self.engine_url and self.engine == "scripted":
+            raise ValueError("engine_url and the scripted engine exclude each other")
+        if self.engine_url and not self.reward_url and self.reward_model.lower() not in {"", "none"}:
+            raise ValueError("reward_model with engine_url needs reward_url: the servers of the reward model")
         return self
 
     @property
@@ -269,6 +273,8 @@ class Settings(TraceSettings):
     @property
     def reward_model_path(self) -> str | None:
         """Where the reward model is; None when none is to be loaded."""
+        if self.engine_url and not self.reward_url:
+            return None
         if self.reward_model:
             return None if self.reward_model.lower() == "none" else self.reward_model
         return bundled(BUNDLED_REWARD_MODEL) if self.model == bundled(BUNDLED_MODEL) else None

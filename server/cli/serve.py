@@ -45,7 +45,7 @@ def serve(parsed: argparse.Namespace) -> int:
     settings = load_settings(given_flags(parsed), os.environ, parsed.config)
     _check_environment()
     check_rewards(settings)
-    if settings.engine == "vllm":
+    if settings.engine == "vllm" and not settings.engine_url:
         check_models(settings)
     console = Console(stderr=True, highlight=False)
     opened = listen(settings.host, settings.port)
@@ -58,7 +58,7 @@ def serve(parsed: argparse.Namespace) -> int:
     startup(f"listening on {url}")
     app = create_app(settings, report=startup, tracing=start_tracing(settings, os.environ))
     try:
-        code = run(app, opened, lambda: startup.ready(url, settings.model_name))
+        code = run(app, opened, lambda: startup.ready(url, app.state.runtime.settings.model_name))
     except ServerError as error:
         console.print(f"espalier: {error}", markup=False, soft_wrap=True)
         return EXIT_NOT_STARTED
