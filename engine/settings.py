@@ -34,6 +34,8 @@ class EngineSettings:
         tensor_parallel_size: GPUs that share each layer; at least 1.
         pipeline_parallel_size: Groups of GPUs that share the stack of layers; at least 1.
         data_parallel_size: Copies of the model; at least 1.
+        distributed_executor_backend: What starts the workers of an engine that spreads over several: ``mp`` on one
+            machine, ``ray`` over several. None leaves it to vLLM.
         quantization: A method that vLLM knows, such as ``fp8``; None takes what the model declares.
         enforce_eager: Skip compilation and CUDA graphs. None is True on CPU, where compiling costs 10 s of start for
             little speed, and False on GPU.
@@ -62,6 +64,7 @@ class EngineSettings:
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
     data_parallel_size: int = 1
+    distributed_executor_backend: str | None = None
     quantization: str | None = None
     enforce_eager: bool | None = None
     max_num_seqs: int | None = None

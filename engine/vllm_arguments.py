@@ -28,6 +28,7 @@ def engine_arguments(settings: EngineSettings, card: ModelCard, runner: Runner, 
         "tensor_parallel_size": settings.tensor_parallel_size,
         "pipeline_parallel_size": settings.pipeline_parallel_size,
         "data_parallel_size": settings.data_parallel_size,
+        "distributed_executor_backend": settings.distributed_executor_backend,
         "quantization": settings.quantization,
         "max_num_batched_tokens": settings.max_num_batched_tokens,
         "seed": settings.seed,
@@ -41,7 +42,8 @@ def engine_arguments(settings: EngineSettings, card: ModelCard, runner: Runner, 
 
 
 def _cpu_arguments(settings: EngineSettings, card: ModelCard, runner: Runner) -> dict[str, Any]:
-    if settings.workers == 1:
+    alone = settings.workers == 1 and settings.distributed_executor_backend in {None, "uni"}
+    if alone:
         # vLLM puts a worker process between its scheduler and the model so that it can bind threads. One process
         # fewer starts 10 s sooner, saves 400 MB and is faster for models small enough for a CPU.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -60,7 +62,7 @@ def _cpu_arguments(settings: EngineSettings, card: ModelCard, runner: Runner) ->
         # piece, which a CPU generator cannot: the engine dies ("CPU Generator does not use offset").
         "enable_chunked_prefill": False,
         "max_num_seqs": settings.max_num_seqs or CPU_MAX_NUM_SEQS,
-        "distributed_executor_backend": "uni" if settings.workers == 1 else None,
+        "distributed_executor_backend": settings.distributed_executor_backend or ("uni" if alone else None),
     }
 
 

@@ -19,10 +19,6 @@ async def _nothing() -> None:
     """Closes nothing."""
 
 
-def _none() -> int:
-    return 0
-
-
 def _always() -> bool:
     return True
 
@@ -47,7 +43,6 @@ class Backend:
         registries: Gives those in which the engines keep metrics of their own.
         clock: Seconds, for deadlines.
         model_name: What clients call the model where the settings do not say; empty leaves it to them.
-        failovers: Calls that were made again on another engine, since the start.
     """
 
     engine: Engine
@@ -65,7 +60,6 @@ class Backend:
     registries: Callable[[], tuple[CollectorRegistry, ...]] = tuple
     clock: Clock = time.monotonic
     model_name: str = ""
-    failovers: Callable[[], int] = _none
 
 
 Report = Callable[[str], None]

@@ -30,6 +30,7 @@ from reward.families import family_for
 from reward.labels import EngineLabels
 from reward.registry import PROCESS_REWARD, LoadedModel, Reading
 from server.backend import Backend, Report
+from server.fleet_metrics import fleet_registry
 from server.rewards import make_answers, make_rewards
 from server.settings import Settings
 
@@ -177,6 +178,7 @@ def _backend(
     settings: Settings, source: Source, engine: RemoteEngine, loaded: LoadedModel | None, fleets: list[Fleet]
 ) -> Backend:
     model, name = (loaded.reward(), loaded.name) if loaded else (None, PROCESS_REWARD)
+    registry = fleet_registry(dict(zip(("generation", "reward"), fleets, strict=False)))
     native = all(member.offer.native for member in engine.fleet.members.values() if member.offer)
     named = settings.served_model_name or settings.model != Settings.model_fields["model"].default
     return Backend(
@@ -192,7 +194,7 @@ def _backend(
         close=lambda: _close(fleets),
         healthy=lambda: all(fleet.healthy for fleet in fleets),
         model_name="" if named else Path(source.introduction.name).name,
-        failovers=lambda: sum(fleet.failovers for fleet in fleets),
+        registries=lambda: (registry,),
     )
 
 

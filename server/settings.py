@@ -156,6 +156,13 @@ class Settings(RemoteSettings):
         ENGINE, 1, "Stages the layers are split into. Higher fits larger models.", "N", ge=1
     )
     data_parallel_size: int = _field(ENGINE, 1, "Copies of the model. Higher serves more searches at once.", "N", ge=1)
+    distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = _field(
+        ENGINE,
+        None,
+        "What starts the workers of an engine that spreads over several GPUs: mp on one machine, ray over several. "
+        "Default: vLLM's choice.",
+        "NAME",
+    )
     enforce_eager: bool | None = _field(
         ENGINE, None, "Skip compilation and CUDA graphs: starts faster, generates slower. Default: true on a CPU."
     )

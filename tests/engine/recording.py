@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,16 @@ FORM = '{"type": "object", "properties": {"answer": {"type": "integer"}}, "requi
 def requests(tokenizer: HFTokenizer) -> dict[str, SampleRequest]:
     """The calls that are recorded, by name."""
     prefix = tuple(tokenizer.render(QUESTION))
+    on = Sampling(ignore_eos=True)
     return {
         "two": SampleRequest(prefix, n=2, max_tokens=200, seed=1, top_logprobs=5),
-        "length": SampleRequest(prefix, max_tokens=5, seed=1, top_logprobs=0),
-        "step": SampleRequest(prefix, max_tokens=200, delimiters=("\n\n",), seed=1, top_logprobs=2),
-        "stop": SampleRequest(prefix, max_tokens=200, seed=1, sampling=Sampling(stop=("2",)), top_logprobs=1),
-        "token": SampleRequest(prefix, max_tokens=200, seed=1, sampling=Sampling(stop_token_ids=(_seven(tokenizer),))),
-        "hot": SampleRequest(prefix, max_tokens=30, seed=1, top_logprobs=2, sampling=Sampling(temperature=2.0)),
+        "length": SampleRequest(prefix, max_tokens=5, seed=1, sampling=on),
+        "step": SampleRequest(prefix, max_tokens=900, delimiters=("\n\n",), seed=1, sampling=on, top_logprobs=2),
+        "stop": SampleRequest(prefix, max_tokens=900, seed=1, sampling=replace(on, stop=("2",)), top_logprobs=1),
+        "token": SampleRequest(
+            prefix, max_tokens=900, seed=1, sampling=replace(on, stop_token_ids=(_seven(tokenizer),))
+        ),
+        "hot": SampleRequest(prefix, max_tokens=20, seed=1, top_logprobs=2, sampling=replace(on, temperature=2.0)),
         "form": SampleRequest(prefix, max_tokens=40, seed=1, sampling=Sampling(form=JsonForm(FORM))),
     }
 

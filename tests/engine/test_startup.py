@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -222,3 +223,47 @@ async def test_failures_inside_the_engine_are_one_line(
         with pytest.raises(StartupError, match=expected):
             raise error
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("cpu", [True, False])
+def test_parallel_settings_reach_vllm(cpu: bool, tiny_models: tuple[Path, Path]) -> None:
+    """Tensor, pipeline and data parallelism and what starts the workers are passed on as they are."""
+    settings = EngineSettings(
+        str(tiny_models[0]),
+        tensor_parallel_size=2,
+        pipeline_parallel_size=3,
+        data_parallel_size=4,
+        distributed_executor_backend="ray",
+        extra={"data_parallel_backend": "ray"},
+    )
+    arguments = engine_arguments(settings, read_card(settings.model), "generate", cpu=cpu)
+    expected = {
+        "tensor_parallel_size": 2,
+        "pipeline_parallel_size": 3,
+        "data_parallel_size": 4,
+        "distributed_executor_backend": "ray",
+        "data_parallel_backend": "ray",
+    }
+    assert {name: arguments[name] for name in expected} == expected
+
+
+def test_one_worker_needs_nobody_to_start_it(tiny_models: tuple[Path, Path]) -> None:
+    """A CPU engine alone runs in one process, unless the operator wants otherwise; on a GPU vLLM decides."""
+    card, alone = read_card(str(tiny_models[0])), EngineSettings(str(tiny_models[0]))
+    assert engine_arguments(alone, card, "generate", cpu=True)["distributed_executor_backend"] == "uni"
+    assert "distributed_executor_backend" not in engine_arguments(alone, card, "generate", cpu=False)
+    chosen = replace(alone, distributed_executor_backend="mp")
+    assert engine_arguments(chosen, card, "generate", cpu=True)["distributed_executor_backend"] == "mp"
+
+
+def test_flags_reach_the_engines_settings() -> None:
+    """The server's flags are the engine's settings."""
+    from server.settings import Settings
+    from server.vllm_backend import scorer_settings, writer_settings
+
+    flags = {"tensor_parallel_size": 2, "pipeline_parallel_size": 3, "data_parallel_size": 4}
+    settings = Settings.model_validate({**flags, "distributed_executor_backend": "ray"})
+    writer, scorer = writer_settings(settings), scorer_settings(settings, "prm")
+    assert {name: getattr(writer, name) for name in flags} == flags
+    assert (writer.distributed_executor_backend, scorer.distributed_executor_backend) == ("ray", "ray")
+    assert (writer.workers, scorer.tensor_parallel_size) == (24, 2)
