@@ -41,6 +41,7 @@ class Backend:
         healthy: Whether the engines can still generate; costs nothing. Asked several times a second.
         revive: Starts anew what is not healthy, or raises ``StartupError``; None where nothing can be.
         registries: Gives those in which the engines keep metrics of their own.
+        failovers: Calls that were made again on another engine, since the start.
         clock: Seconds, for deadlines.
         model_name: What clients call the model where the settings do not say; empty leaves it to them.
     """
@@ -58,6 +59,7 @@ class Backend:
     healthy: Callable[[], bool] = _always
     revive: Callable[[], Awaitable[None]] | None = None
     registries: Callable[[], tuple[CollectorRegistry, ...]] = tuple
+    failovers: Callable[[], int] = int
     clock: Clock = time.monotonic
     model_name: str = ""
 

@@ -1,11 +1,11 @@
-"""Metrics of engines elsewhere: how many are in and out, and how many calls were made again. Labels are closed sets."""
+"""Metrics of engines elsewhere: how many are in and out, and what they have to do. Labels are closed sets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from engine.remote.fleet import Fleet
@@ -25,17 +25,13 @@ class FleetCollector(Collector):
         """The metrics of the moment."""
         engines = GaugeMetricFamily("mcts_remote_engines", "Remote engines by state.", labels=("engine", "state"))
         load = GaugeMetricFamily("mcts_remote_engine_load", "Open continuations or scores.", labels=("engine",))
-        failovers = CounterMetricFamily(
-            "mcts_engine_failovers", "Calls that were lost with a remote engine and made again.", labels=("engine",)
-        )
         for name, fleet in self._fleets.items():
             members = list(fleet.members.values())
             serving = sum(member.serves for member in members)
             engines.add_metric((name, "in"), serving)
             engines.add_metric((name, "out"), len(members) - serving)
             load.add_metric((name,), sum(member.load for member in members))
-            failovers.add_metric((name,), fleet.failovers)
-        yield from (engines, load, failovers)
+        yield from (engines, load)
 
 
 def fleet_registry(fleets: Mapping[str, Fleet]) -> CollectorRegistry:

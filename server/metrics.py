@@ -66,6 +66,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._declared = Declarations(registry)
+        self._failovers = 0  # counted so far
         self._strategies: dict[str, StrategySeries] = {}
         self._declare_service()
         self._declare_searches()
@@ -89,6 +90,11 @@ class Metrics:
         """Counts a search that ended without an answer."""
         name = type(error).__name__
         self.failures.labels(name if name in CAUSES else INTERNAL).inc()
+
+    def count_failovers(self, so_far: int) -> None:
+        """Brings the count of failovers up to what the fleets say; asked at each scrape."""
+        self.failovers.inc(max(0, so_far - self._failovers))
+        self._failovers = max(so_far, self._failovers)
 
     def know_rewards(self, names: Iterable[str]) -> None:
         """Begins the series of the rewards that the server has turned out to have."""
@@ -203,6 +209,9 @@ class Metrics:
         self.engine_in_flight = make.gauge("engine_calls_in_flight", "Calls to the generation engine that are open.")
         self.engine_waiting = make.gauge(
             "engine_calls_waiting", "Calls to the generation engine that wait to be opened (max_engine_calls)."
+        )
+        self.failovers = make.counter(
+            "failovers", "Calls that were made again on another engine of a fleet, because the first one failed."
         )
         self.reward_calls = make.histogram(
             "reward_call_duration_seconds",

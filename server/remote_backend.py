@@ -195,6 +195,7 @@ def _backend(
         healthy=lambda: all(fleet.healthy for fleet in fleets),
         model_name="" if named else Path(source.introduction.name).name,
         registries=lambda: (registry,),
+        failovers=lambda: sum(fleet.failovers for fleet in fleets),
     )
 
 

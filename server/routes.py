@@ -154,6 +154,7 @@ async def get_metrics(request: Request) -> Response:
     """Our metrics and, where vLLM runs in this process, vLLM's, for Prometheus."""
     runtime = runtime_of(request)
     runtime.metrics.tasks.set(len(asyncio.all_tasks()))
+    runtime.metrics.count_failovers(runtime.failovers)
     registries = (*runtime.registries, REGISTRY)
     body, content_type = exposed(registries, request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type})

@@ -152,6 +152,11 @@ class Runtime:
         return (self.metrics.registry, *(self._backend.registries() if self._backend else ()))
 
     @property
+    def failovers(self) -> int:
+        """Calls that were made again on another engine, since the start."""
+        return self._backend.failovers() if self._backend else 0
+
+    @property
     def presets(self) -> dict[str, Preset]:
         """The presets that can be served, by name; empty before the rewards are known."""
         return self._presets

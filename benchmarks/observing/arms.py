@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
 
@@ -22,7 +24,7 @@ import httpx
 from fastapi import FastAPI
 
 from benchmarks.torture.asking import QUESTION
-from benchmarks.torture.target import CHATS, ROOT
+from benchmarks.torture.target import CHATS, ROOT, family
 from server.app import create_app
 from server.backend import Backend, Report
 from server.loading import load_backend
@@ -43,20 +45,30 @@ class Nothing:
         return self
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Speed:
+    """Of one round. Processor time bears a machine that others use as well; tokens per second do not.
+
+    Attributes:
+        tokens: Generated tokens per second.
+        processor: Seconds of processor time per 1,000 of them, of the server and its engines.
+    """
+
+    tokens: float
+    processor: float
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Arms:
     """Both servers, and the engine whose own statistics are told in the watched rounds only."""
 
     clients: dict[Arm, httpx.AsyncClient]
     backend: Backend
+    sink: int
     seeds: Iterator[int] = dataclasses.field(default_factory=itertools.count)  # never one twice: the engine has a cache
 
-    async def round(self, arm: Arm, searches: int, at_once: int, search: dict[str, Any]) -> float:
-        """Answers so many searches, so many at once.
-
-        Returns:
-            Generated tokens per second.
-        """
+    async def round(self, arm: Arm, searches: int, at_once: int, search: dict[str, Any]) -> Speed:
+        """Answers so many searches, so many at once."""
         gate, client = asyncio.Semaphore(at_once), self.clients[arm]
 
         async def one(seed: int) -> int:
@@ -67,9 +79,16 @@ class Arms:
             return int(reply.json()["usage"]["completion_tokens"])
 
         with _vllm_told(self.backend, told=arm == "watched"):
-            began = time.perf_counter()
+            began, spent = time.perf_counter(), self.processor_seconds()
             tokens = sum(await asyncio.gather(*(one(next(self.seeds)) for _ in range(searches))))
-            return tokens / (time.perf_counter() - began)
+            return Speed(
+                tokens / (time.perf_counter() - began), 1000 * (self.processor_seconds() - spent) / max(1, tokens)
+            )
+
+    def processor_seconds(self) -> float:
+        """What this process and its engines have had of the processor so far; the collector is somebody else's."""
+        processes = (process for process in family(os.getpid()) if process != self.sink)
+        return sum(map(_processor_seconds, processes))
 
 
 @asynccontextmanager
@@ -81,13 +100,13 @@ async def both(settings: Settings) -> AsyncIterator[Arms]:
     async def load(_: Settings, __: Report) -> Backend:
         return shared
 
-    with _sink() as endpoint:
+    with _sink() as (endpoint, sink):
         with patch("server.app.Metrics", lambda _: Nothing()):
             bare = create_app(settings, load=load)
         tracing = start_tracing(settings.model_copy(update={"otlp_endpoint": endpoint}), {})
         watched = create_app(settings, load=load, tracing=tracing)
         async with _running(bare) as one, _running(watched) as other:
-            yield Arms({"bare": one, "watched": other}, backend)
+            yield Arms({"bare": one, "watched": other}, backend, sink)
     await backend.close()
 
 
@@ -106,15 +125,23 @@ async def _running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @contextmanager
-def _sink() -> Iterator[str]:
-    """Address of a collector that throws everything away."""
+def _sink() -> Iterator[tuple[str, int]]:
+    """Address and process of a collector that throws everything away."""
     command = [sys.executable, "-m", "benchmarks.observing.sink"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
         try:
             assert process.stdout is not None  # noqa: S101
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid
         finally:
             process.terminate()
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime: proc(5)
 
 
 @contextmanager

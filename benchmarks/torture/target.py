@@ -48,7 +48,7 @@ class Target:
 
     def memory_bytes(self) -> int:
         """Private memory of the server and of all processes that it started."""
-        return sum(map(_private_bytes, _family(self.pid)))
+        return sum(map(_private_bytes, family(self.pid)))
 
     def open_files(self) -> int:
         """Of the server's own process."""
@@ -123,7 +123,7 @@ async def metric(asker: httpx.AsyncClient, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all that descend from it."""
     found = [pid]
     for each in found:

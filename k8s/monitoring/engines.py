@@ -45,6 +45,7 @@ OURS = [
         {"share": ratio(rate("mcts_cached_tokens_total"), rate("mcts_prefix_tokens_total"))},
         "percentunit",
     ),
+    Panel("Failovers", {"failovers": rate("mcts_failovers_total")}, "ops", note="Between engines of a fleet."),
     Panel(
         "Engine deaths", {"{{instance}}": f"increase({chosen('mcts_engine_deaths_total')}[1h])"}, note="Within an hour."
     ),

@@ -19,7 +19,7 @@ async def test_only_the_watched_arm_is_watched() -> None:
     async with both(Settings(engine="scripted")) as arms:
         for arm in ("bare", "watched"):
             search = {"strategy": "majority", "samples": 2}
-            assert await arms.round(arm, 1, 1, search) > 0  # type: ignore[arg-type]
+            assert (await arms.round(arm, 1, 1, search)).tokens > 0  # type: ignore[arg-type]
         runtimes = {
             arm: client._transport.app.state.runtime  # type: ignore[attr-defined]
             for arm, client in arms.clients.items()

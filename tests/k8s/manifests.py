@@ -81,9 +81,10 @@ def pods(documents: tuple[Document, ...]) -> Iterator[Pod]:
     for each in of_kind(documents, "LeaderWorkerSet"):
         for role in ("leaderTemplate", "workerTemplate"):
             if template := each["spec"]["leaderWorkerTemplate"].get(role):
-                yield Pod(
-                    f"{each['metadata']['name']} {role}", template["spec"], template["metadata"].get("labels", {})
-                )
+                # What the controller of LeaderWorkerSets adds: the leader's index is 0.
+                index = {"leaderworkerset.sigs.k8s.io/worker-index": "0" if role == "leaderTemplate" else "1"}
+                labels = template["metadata"].get("labels", {}) | index
+                yield Pod(f"{each['metadata']['name']} {role}", template["spec"], labels)
 
 
 def settings_of(documents: tuple[Document, ...]) -> Document:

@@ -12,6 +12,7 @@ import kubernetes_validate
 import pytest
 from prometheus_client import CollectorRegistry
 
+from engine.environment import quiet_warnings
 from server.metrics import Metrics
 from server.settings import Settings
 from tests.k8s.manifests import COMPONENTS, OVERLAYS, Document, Pod, of_kind, overlay, pods, settings_of, with_component
@@ -22,7 +23,7 @@ VERSIONS = ("1.37", "1.36", "1.35")
 OWN_SCHEMAS = frozenset({"HTTPRoute", "ServiceMonitor", "PrometheusRule", "ScaledObject", "LeaderWorkerSet"})
 """Kinds that others define; Kubernetes' own schemas do not know them."""
 
-STARTUP_SECONDS = {"cpu-demo": 120, "single-gpu": 1200}
+STARTUP_SECONDS = {"cpu-demo": 120, "single-gpu": 1200, "fleet": 1800, "multi-node": 1800}
 """How long the slowest start that we have seen, or expect of a download, takes; probes must bear it."""
 
 Documents = tuple[Document, ...]
@@ -73,11 +74,11 @@ def test_ports_labels_and_selectors_agree(documents: Documents) -> None:
         assert chosen, service["metadata"]["name"]
         for port in service["spec"]["ports"]:
             for pod in chosen:
-                assert port["targetPort"] in names_of_ports(pod)
+                assert port["targetPort"] in names_of_ports(pod), service["metadata"]["name"]
     for kind in ("PodDisruptionBudget", "NetworkPolicy"):
         for each in of_kind(documents, kind):
             selector = each["spec"].get("selector", each["spec"].get("podSelector"))
-            assert selected(found, selector.get("matchLabels", {})), each["metadata"]["name"]
+            assert matched(found, selector), each["metadata"]["name"]
     for container in servers(documents):
         opened = {port["name"]: port["containerPort"] for port in container["ports"]}
         assert opened["http"] == settings_of(documents)["port"]
@@ -151,6 +152,66 @@ def test_an_autoscaler_has_the_replicas_to_itself(name: str, tmp_path: Path) -> 
     assert asked <= known
 
 
+@pytest.mark.parametrize("name", ["fleet", "multi-node"])
+def test_gateways_name_services_that_there_are(name: str) -> None:
+    """The engines' addresses in the settings are headless Services of the overlay, with the port that these name."""
+    documents = overlay(name)
+    settings = Settings.model_validate(settings_of(documents))
+    headless = {
+        f"dns+http://{each['metadata']['name']}:{each['spec']['ports'][0]['port']}"
+        for each in of_kind(documents, "Service")
+        if each["spec"].get("clusterIP") == "None"
+    }
+    assert {*settings.engine_url, *settings.reward_url} == headless
+
+
+@pytest.mark.parametrize("name", ["fleet", "multi-node"])
+def test_engines_are_reached_from_gateways_and_prometheus_alone(name: str) -> None:
+    """No policy lets another pod in: engines take anybody's word."""
+    documents = overlay(name)
+    found = list(pods(documents))
+    engines = [pod for pod in found if pod.labels["app.kubernetes.io/component"] in {"engine", "reward"}]
+    assert engines
+    let_in: set[str] = set()
+    for policy in of_kind(documents, "NetworkPolicy"):
+        covered = matched(found, policy["spec"]["podSelector"])
+        if not any(pod in covered for pod in engines):
+            continue
+        for rule in policy["spec"].get("ingress", []):
+            for source in rule["from"]:
+                pod_labels = source.get("podSelector", {}).get("matchLabels", {})
+                namespace = source.get("namespaceSelector", {}).get("matchLabels", {})
+                let_in.add(pod_labels.get("app.kubernetes.io/component") or namespace["kubernetes.io/metadata.name"])
+    assert let_in == {"server", "monitoring"} | ({"engine"} if name == "multi-node" else set())
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("name", ["fleet", "multi-node"])
+def test_engines_get_flags_that_vllm_has(name: str) -> None:
+    """Parsed by vLLM's own parser, which knows the flags of the version that the image is of."""
+    with quiet_warnings:
+        from vllm.entrypoints.launchers.cli_args import make_arg_parser
+        from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+        parser = make_arg_parser(FlexibleArgumentParser())
+    documents = overlay(name)
+    engines = [pod.spec["containers"][0] for pod in pods(documents) if pod not in servers_pods(documents)]
+    assert engines
+    for container in engines:
+        words = [
+            word.replace("$(LWS_WORKER_INDEX)", "1").replace("$(LWS_LEADER_ADDRESS)", "a") for word in container["args"]
+        ]
+        parsed, rest = parser.parse_known_args(words)
+        assert rest == []
+        assert parsed.headless or parsed.port == opened_port(container)
+
+
+def opened_port(container: Document) -> int:
+    """The port that a container opens under the name http."""
+    (port,) = [each["containerPort"] for each in container["ports"] if each["name"] == "http"]
+    return int(port)
+
+
 def servers_pods(documents: Documents) -> list[Pod]:
     """Pods that run Espalier."""
     return [pod for pod in pods(documents) if pod.labels.get("app.kubernetes.io/component") == "server"]
@@ -166,6 +227,15 @@ def servers(documents: Documents) -> list[Any]:
 def selected(found: list[Pod], labels: dict[str, str]) -> list[Pod]:
     """The pods that have all of some labels."""
     return [pod for pod in found if labels.items() <= pod.labels.items()]
+
+
+def matched(found: list[Pod], selector: Document) -> list[Pod]:
+    """The pods that a selector with labels and ``In`` expressions chooses."""
+    chosen = selected(found, selector.get("matchLabels", {}))
+    for each in selector.get("matchExpressions", []):
+        assert each["operator"] == "In"
+        chosen = [pod for pod in chosen if pod.labels.get(each["key"]) in each["values"]]
+    return chosen
 
 
 def names_of_ports(pod: Pod) -> set[str]:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from engine.scripted import ScriptedEngine
+from server.dashboard.routes import file_paths
 from server.form_checker import TOO_COMPLEX, FormChecker
 from server.middleware import OPEN_PATHS
 from server.protocol import MOST_HEADERS
@@ -70,14 +71,17 @@ async def test_cve_2026_48746_no_host_or_target_opens_a_door(target: str, host: 
         assert b'"data"' not in text
 
 
-async def test_cve_2026_48746_what_is_open_is_health_alone() -> None:
-    """Every route of the app but these asks for a key: deny by default."""
+async def test_cve_2026_48746_what_is_open_is_health_and_the_dashboards_files() -> None:
+    """Every route of the app but these asks for a key: deny by default. The files tell nothing."""
     async with serving(**KEYS) as service:
-        paths = {getattr(route, "path", "") for route in service.app.routes} - OPEN_PATHS
-        assert {"/v1/chat/completions", "/metrics", "/version", "/openapi.json"} <= paths
+        opened = OPEN_PATHS | file_paths()
+        templates = {getattr(route, "path", "") for route in service.app.routes} - OPEN_PATHS
+        paths = {path for path in templates if path not in opened and "{" not in path}
+        paths |= {"/v1/searches/x", "/dashboard/no-such-file.js", "/dashboard/web/../numbers"}
+        assert {"/v1/chat/completions", "/metrics", "/version", "/openapi.json", "/dashboard/numbers"} <= paths
         for path in paths:
             for method in ("GET", "POST", "OPTIONS", "HEAD", "TRACE"):
-                assert (await service.client.request(method, path)).status_code == 401
+                assert (await service.client.request(method, path)).status_code == 401, path
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Sequence
 
@@ -166,6 +167,17 @@ async def test_rewards_that_are_loaded_have_their_series(service: Service) -> No
     """Before the first search by them."""
     for reward in service.runtime.backend.rewards:
         assert value(service, "mcts_reward_value_count", reward=reward) == 0
+
+
+async def test_failovers_are_those_of_the_fleets() -> None:
+    """Each scrape brings the counter up to what the engines say; it never falls."""
+    made = dataclasses.replace(backend(ScriptedEngine()), failovers=iter((2, 5, 1)).__next__)
+    async with serving(made=made) as service:
+        seen = []
+        for _ in range(3):
+            await service.client.get("/metrics")
+            seen.append(value(service, "mcts_failovers_total"))
+        assert seen == [2, 5, 5]
 
 
 async def test_a_stalled_event_loop_shows() -> None:

@@ -15,6 +15,7 @@ from engine.scripted_judges import ScriptedReward
 from engine.scripted_language import ScriptedTokenizer, default_script
 from mcts.errors import InvalidRequest, StartupError
 from reward.registry import pick_reward
+from server.engine_statistics import EngineStatistics
 from server.loading import load_scripted
 from server.plans import make_plan
 from server.presets import PRESETS, served_presets
@@ -168,10 +169,10 @@ def test_a_mixture_may_hold_the_loaded_reward_model(monkeypatch: pytest.MonkeyPa
     process = SimpleNamespace(llm=SimpleNamespace(model_config=model_config))
     writer = SimpleNamespace(tokenizer=ScriptedTokenizer(), info=info, process=process)
     pair: Any = SimpleNamespace(generation=writer, reward=SimpleNamespace(info=info), close=None)
-    assert {name, "mix"} <= set(_backend(pair, chosen).rewards)
+    assert {name, "mix"} <= set(_backend(pair, chosen, EngineStatistics()).rewards)
     pair.reward = None
     with pytest.raises(StartupError, match=f"combines '{name}', which this server does not have"):
-        _backend(pair, chosen)
+        _backend(pair, chosen, EngineStatistics())
 
 
 def test_what_a_judge_writes_counts_towards_the_largest_search() -> None:
