@@ -63,6 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.affinity", description=__doc__)
     parser.add_argument("--engine-url", action="append", default=[], help="servers that run already; else some start")
     parser.add_argument("--engines", type=int, default=2, help="how many to start")
+    parser.add_argument("--cache-blocks", type=int, help="blocks of 32 tokens in each cache; else 1 GiB, never full")
     parser.add_argument("--rounds", type=int, default=4, help="of each arm")
     parser.add_argument("--searches", type=int, default=8, help="in each round, all at once")
     parser.add_argument("--simulations", type=int, default=16)
@@ -83,7 +84,7 @@ def main() -> int:
 
 
 async def _measure(given: argparse.Namespace) -> dict[str, Sums]:
-    starting = nullcontext(given.engine_url) if given.engine_url else _started(given.engines)
+    starting = nullcontext(given.engine_url) if given.engine_url else _started(given.engines, given.cache_blocks)
     async with starting as urls:
         sums: dict[str, Sums] = {"affinity": Sums(), "random": Sums()}
         chance = random.Random(0)
@@ -95,13 +96,16 @@ async def _measure(given: argparse.Namespace) -> dict[str, Sums]:
                     before, began = await _counts(urls), time.monotonic()
                     sums[arm].tokens += await _round(clients[arm], given, chance)
                     sums[arm].seconds += time.monotonic() - began
-                    sums[arm].counts += await _counts(urls) - before
+                    counts = await _counts(urls) - before
+                    sums[arm].counts += counts
+                    print(f"  round {number + 1}, {arm}: {counts[HITS] / counts[QUERIES]:.1%}", flush=True)
         return sums
 
 
 @asynccontextmanager
-async def _started(count: int) -> AsyncIterator[list[str]]:
-    async with generating(count) as servers:
+async def _started(count: int, cache_blocks: int | None) -> AsyncIterator[list[str]]:
+    flags = ("--num-gpu-blocks-override", str(cache_blocks)) if cache_blocks else ()
+    async with generating(count, *flags) as servers:
         yield [server.url for server in servers]
 
 

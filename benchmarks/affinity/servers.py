@@ -86,9 +86,9 @@ async def vllm_server(*flags: str) -> AsyncIterator[VllmServer]:
 
 
 @asynccontextmanager
-async def generating(count: int) -> AsyncIterator[list[VllmServer]]:
-    """So many servers of the bundled model, all ready."""
+async def generating(count: int, *flags: str) -> AsyncIterator[list[VllmServer]]:
+    """So many servers of the bundled model, with these flags beside their own, all ready."""
     async with AsyncExitStack() as held:
-        servers = [await held.enter_async_context(vllm_server(*GENERATES)) for _ in range(count)]
+        servers = [await held.enter_async_context(vllm_server(*GENERATES, *flags)) for _ in range(count)]
         await asyncio.gather(*(server.ready() for server in servers))
         yield servers
