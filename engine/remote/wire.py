@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -108,21 +108,19 @@ class Wire:
             Lost: The server is lost, fails, breaks off, or sends something else than events.
             InvalidRequest: It refuses the request.
         """
-        posted = self._open(member.endpoint, path, body, {"X-Request-Id": request_id})
-        async with member.tether():
-            response = await posted.__aenter__()
-        try:
-            async with aclosing(_lines(response)) as lines:
-                while True:
-                    async with member.tether():
-                        line = await anext(lines, None)
-                    if line is None:
-                        raise Lost(Fault.GONE, "its stream broke off")
-                    if line == DONE:
-                        return
-                    yield _event(line)
-        finally:
-            await posted.__aexit__(None, None, None)
+        async with AsyncExitStack() as held:
+            async with member.tether():
+                posted = self._open(member.endpoint, path, body, {"X-Request-Id": request_id})
+                response = await held.enter_async_context(posted)
+            lines = await held.enter_async_context(aclosing(_lines(response)))
+            while True:
+                async with member.tether():
+                    line = await anext(lines, None)
+                if line is None:
+                    raise Lost(Fault.GONE, "its stream broke off")
+                if line == DONE:
+                    return
+                yield _event(line)
 
     @asynccontextmanager
     async def _open(
