@@ -9,7 +9,6 @@
 #
 # Everything runs as user 10001 and writes to /cache and /tmp alone, so the root may be mounted read-only.
 ARG BASE=docker.io/library/python:3.12-slim-bookworm
-ARG GPU_BASE=docker.io/library/python:3.12-slim-bookworm
 
 
 FROM ${BASE} AS source
@@ -35,9 +34,7 @@ FROM source AS build-cpu
 RUN apt-get update && apt-get install -y --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
 RUN ESPALIER_EDITABLE=0 scripts/install.sh cpu /opt/espalier
 
-FROM ${GPU_BASE} AS build-gpu
-COPY --from=source /src /src
-WORKDIR /src
+FROM source AS build-gpu
 RUN rm -r models/abacus models/abacus-prm && ESPALIER_EDITABLE=0 scripts/install.sh gpu /opt/espalier
 
 
@@ -74,28 +71,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends libnuma1 && rm 
 USER 10001:10001
 COPY --from=build-cpu /opt/espalier /opt/espalier
 
-FROM ${GPU_BASE} AS gpu
-ARG VERSION=0.1.0
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="Espalier" \
-      org.opencontainers.image.description="An OpenAI-compatible inference server that answers by searching; vLLM for CUDA" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+FROM runtime AS gpu
+USER root
 # Triton compiles its launchers with a C compiler when the engine starts.
-RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/* && \
-    mkdir /cache && chown 10001:10001 /cache
-ENV PATH=/opt/espalier/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/cache \
-    HF_HUB_DISABLE_TELEMETRY=1 \
-    VLLM_NO_USAGE_STATS=1 \
-    ESPALIER_HOST=0.0.0.0
-COPY --from=build-gpu /opt/espalier /opt/espalier
-WORKDIR /cache
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 USER 10001:10001
-EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=600s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('ESPALIER_PORT', 8000)}/health/live\", timeout=2)"]
-ENTRYPOINT ["espalier", "serve"]
+COPY --from=build-gpu /opt/espalier /opt/espalier

@@ -199,8 +199,7 @@ class Search:
 
     def through(self, node: Node) -> list[Candidate]:
         """The finished candidates that pass through a node."""
-        pairs = zip(self.candidates, self._tree_steps, strict=True)
-        return [each for each, steps in pairs if each.path.finished and begins_with(steps, node.steps())]
+        return [each for each in self._beginning(node.steps(), self.candidates) if each.path.finished]
 
     def commit(self, node: Node) -> None:
         """Decides that the answer begins with the path to a node, and tells the text that this adds.
@@ -211,18 +210,19 @@ class Search:
         new = node.steps()[len(self._committed) :]
         self._committed = node.steps()
         self._leader = Leader()
-        for candidate in self._standing(self.candidates):
+        for candidate in self._beginning(self._committed, self.candidates):
             self._leader.add(candidate)
-        self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds := self.meter.seconds))
+        seconds = self.meter.seconds
+        self.emit(Committed(node.number, node.depth, node.visits, node.value_sum, seconds))
         text = certain(self._committed, () if node.ended else self.task.sampling.stop)[self._told :]
         if text:
             self._told += len(text)
             self.emit(AnswerText(text, sum(len(step.token_ids) for step in new), seconds))
 
-    def _standing(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates that begin with what was committed."""
+    def _beginning(self, begun: tuple[Step, ...], candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Those of all candidates, given in their order, that begin with some steps."""
         pairs = zip(candidates, self._tree_steps, strict=True)
-        return [candidate for candidate, steps in pairs if begins_with(steps, self._committed)]
+        return [candidate for candidate, steps in pairs if begins_with(steps, begun)]
 
     def simulation_done(self) -> None:
         """Counts a completed simulation or sample."""
@@ -259,7 +259,7 @@ class Search:
         if not self.candidates:
             raise self.failure or NoAnswerInTime("The budget ended before any answer was found.")
         candidates = self._placed(tree)
-        election = await elect(self._standing(candidates), vote, self.task.n, self.ports.answers)
+        election = await elect(self._beginning(self._committed, candidates), vote, self.task.n, self.ports.answers)
         return self.concluded(election.winners, candidates, election.tallies, tree)
 
     def concluded(

@@ -57,23 +57,38 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 499  # nginx's number for a client that left before the reply
+        began, outcome = time.perf_counter(), Outcome(scope)
+        try:
+            await outcome.of(self._app, receive, send)
+        finally:
+            self._histogram.labels(route_of(scope), str(outcome.status)).observe(time.perf_counter() - began)
+
+
+class Outcome:
+    """The status under which a request counts."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._sent = 499  # nginx's number for a client that left before the reply
+
+    async def of(self, app: ASGIApp, receive: Receive, send: Send) -> None:
+        """Passes the request on and watches what becomes of it."""
 
         async def watched(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                self._sent = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await app(self._scope, receive, watched)
         except Exception:
-            status = 500
+            self._sent = 500
             raise
-        finally:
-            self._histogram.labels(route_of(scope), str(counted_status(scope, status))).observe(
-                time.perf_counter() - began
-            )
+
+    @property
+    def status(self) -> int:
+        """That of the reply, 500 where the app failed, or what ``count_as`` said instead."""
+        return int(self._scope.get("state", {}).get(COUNTED, self._sent))
 
 
 def route_of(scope: Scope) -> str:
@@ -84,11 +99,6 @@ def route_of(scope: Scope) -> str:
 def count_as(scope: Scope, status: int) -> None:
     """Has a request counted under another status than its reply began with: it failed after that."""
     scope.setdefault("state", {})[COUNTED] = status
-
-
-def counted_status(scope: Scope, sent: int) -> int:
-    """The status that a request counts under; ``sent`` is that of its reply."""
-    return int(scope.get("state", {}).get(COUNTED, sent))
 
 
 class RequestId:

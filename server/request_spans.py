@@ -7,9 +7,9 @@ from typing import Any
 from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.middleware import counted_status, route_of
+from server.middleware import Outcome, route_of
 from server.spans import Tracing
 
 TRACED = "/v1/"
@@ -29,25 +29,15 @@ class RequestSpans:
         if scope["type"] != "http" or not scope["path"].startswith(TRACED):
             await self._app(scope, receive, send)
             return
-        tracing, status = self._tracing, 499  # as in the metrics: the client left before the reply
+        tracing, outcome = self._tracing, Outcome(scope)
         parent = tracing.propagator.extract(dict(Headers(scope=scope)), context.Context())
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "_OTHER"
         span = tracing.tracer.start_span(method, parent, SpanKind.SERVER, _attributes(scope, method))
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         try:
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                await self._app(scope, receive, watched)
-        except Exception:
-            status = 500
-            raise
+                await outcome.of(self._app, receive, send)
         finally:
-            _end(span, scope, method, counted_status(scope, status))
+            _end(span, scope, method, outcome.status)
 
 
 def _attributes(scope: Scope, method: str) -> dict[str, Any]:

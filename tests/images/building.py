@@ -76,9 +76,20 @@ class Store:
         if target in self.built:
             return name
         mounts = [flag for mount in _pip_mounts(self.folder) for flag in ("--volume", mount)]
-        bases = ["--build-arg", f"BASE={BASE}", "--build-arg", f"GPU_BASE={BASE}"]
         self.run(
-            "bud", "--isolation", "chroot", "--format", "docker", "--target", target, *bases, *mounts, "-t", name, "."
+            "bud",
+            "--isolation",
+            "chroot",
+            "--format",
+            "docker",
+            "--target",
+            target,
+            "--build-arg",
+            f"BASE={BASE}",
+            *mounts,
+            "-t",
+            name,
+            ".",
         )
         self.built.add(target)
         return name
