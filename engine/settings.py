@@ -52,6 +52,7 @@ class EngineSettings:
         name: What vLLM's own metrics call the model; empty is as vLLM does, after its path.
         new_registry: Gives the ``prometheus_client`` registry for vLLM's own metrics, a new one each time that the
             engine starts. None has vLLM count nothing.
+        histogram: Class of the histograms there, a ``prometheus_client.Histogram`` too. None is that one itself.
         extra: Further fields of vLLM's ``AsyncEngineArgs``, passed on as they are; they win over all of the above.
     """
 
@@ -77,6 +78,7 @@ class EngineSettings:
     hang_seconds: float | None = None
     name: str = ""
     new_registry: Callable[[], Any] | None = None
+    histogram: type[Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -20,6 +20,7 @@ from engine.model_folder import ModelCard, Runner, check_runner, read_card, toke
 from engine.pulse import Pulse
 from engine.settings import EngineInfo, EngineSettings
 from engine.startup_errors import explain, last_error, missing_package
+from engine.variables import live_variables
 from engine.vllm_arguments import engine_arguments
 from engine.vllm_statistics import statistics_logger
 from mcts.errors import NotReady
@@ -155,7 +156,7 @@ class VllmProcess:
         self._log = None if self.settings.log_to_terminal else _log_file()
         held, self._lifeline = multiprocessing.Pipe(duplex=False)
         try:
-            with environment.quiet_warnings:
+            with environment.quiet_warnings, live_variables:
                 llm = self._load(held)
                 import vllm
                 from vllm.platforms import current_platform
@@ -184,7 +185,7 @@ class VllmProcess:
         child = ChildSettings(str(self._log or ""), threads if cpu else 0, lifeline)
         arguments = self._defaults() | engine_arguments(self.settings, self.card, self.runner, cpu=cpu)
         counted = self.settings.new_registry
-        loggers = [statistics_logger(counted())] if counted else None
+        loggers = [statistics_logger(counted(), self.settings.histogram)] if counted else None
         with child_settings(child):
             return _engine_class().from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=loggers)
 

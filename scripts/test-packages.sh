@@ -3,7 +3,7 @@
 # CI calls it, so that there they run.
 set -euo pipefail
 
-declare -A packages=([nginx]=nginx-light [prometheus]=prometheus [chromium]=chromium)
+declare -A packages=([nginx]=nginx-light [prometheus]=prometheus [chromium]=chromium [dnsmasq]=dnsmasq-base)
 export PATH="$PATH:/usr/sbin:/sbin"
 
 missing=()

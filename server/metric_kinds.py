@@ -14,6 +14,8 @@ from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from server.histograms import DeferredHistogram
+
 PREFIX = "mcts_"
 
 Labels = Mapping[str, Sequence[str]]
@@ -57,7 +59,7 @@ class Declarations:
         self, name: str, text: str, buckets: Sequence[float], labels: Labels | None = None, *, zero: bool = False
     ) -> Histogram:
         """A histogram; ``zero`` gives it all its series from the start."""
-        made = Histogram(PREFIX + name, text, tuple(labels or ()), registry=self.registry, buckets=buckets)
+        made = DeferredHistogram(PREFIX + name, text, tuple(labels or ()), registry=self.registry, buckets=buckets)
         self._declare(name, "histogram", text, labels, zero=zero or not labels)
         return zeroed(made, labels) if zero else made
 

@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mcts.errors import StartupError
+from server.heap import settle_heap
 from server.protocol import limited
 from server.runtime import Phase, Runtime
 
@@ -85,7 +86,7 @@ def run(app: FastAPI, opened: socket.socket, on_ready: Callable[[], None]) -> in
         timeout_keep_alive=KEEP_CONNECTION_SECONDS,
         timeout_graceful_shutdown=LAST_SECONDS,
     )
-    server = SearchServer(config, app.state.runtime, on_ready)
+    server = SearchServer(config, app.state.runtime, on_ready, on_up=settle_heap)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[opened]))
     if failure := server.runtime.failure:
@@ -94,13 +95,26 @@ def run(app: FastAPI, opened: socket.socket, on_ready: Callable[[], None]) -> in
 
 
 class SearchServer(uvicorn.Server):
-    """A uvicorn server that drains searches instead of connections."""
+    """A uvicorn server that drains searches instead of connections.
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime, on_ready: Callable[[], None]) -> None:
+    Args:
+        config: Of uvicorn.
+        runtime: The app's.
+        on_ready: Called once, when chats are answered for the first time.
+        on_up: Called each time that the engines have come up: at the start, and after one had died.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        runtime: Runtime,
+        on_ready: Callable[[], None],
+        on_up: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self.runtime = runtime
-        self._on_ready = on_ready
-        self._told_ready = self._told_draining = False
+        self._on_ready, self._on_up = on_ready, on_up
+        self._told_ready = self._told_draining = self._up = False
         self._drain_until: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
@@ -116,6 +130,9 @@ class SearchServer(uvicorn.Server):
         runtime = self.runtime
         if runtime.phase is Phase.FAILED and self._drain_until is None:
             self._drain_until, self._told_draining = time.monotonic(), True
+        was_up, self._up = self._up, runtime.phase is Phase.READY
+        if self._up and not was_up:
+            self._on_up()
         if runtime.phase is Phase.READY and not self._told_ready:
             self._told_ready = True
             self._on_ready()

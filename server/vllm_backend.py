@@ -23,6 +23,7 @@ from reward.registry import PROCESS_REWARD, LoadedModel, Reading
 from server.backend import Backend, Report
 from server.bundled import BUNDLED_MODEL, bundled
 from server.engine_statistics import EngineStatistics
+from server.histograms import DeferredHistogram
 from server.rewards import make_answers, make_rewards
 from server.settings import Settings
 
@@ -166,7 +167,9 @@ def _pair(settings: Settings, statistics: EngineStatistics) -> EnginePair:
 
 def _counted(engine: EngineSettings, name: str, settings: Settings, statistics: EngineStatistics) -> EngineSettings:
     """An engine's settings with the name of its metrics, which no other has, and where they go."""
-    return replace(engine, name=name, new_registry=statistics.of(name) if settings.engine_metrics else None)
+    if not settings.engine_metrics:
+        return replace(engine, name=name)
+    return replace(engine, name=name, new_registry=statistics.of(name), histogram=DeferredHistogram)
 
 
 def _engine_for(family: Family) -> RewardEngine:

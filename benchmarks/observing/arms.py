@@ -1,6 +1,9 @@
 """Two servers over the same engines in one process: one that is watched, and one that is not.
 
-They share everything but metrics and spans, and take turns, so that whatever else the machine does meets both alike.
+They take turns, so that whatever else the machine does meets both alike, and begin each with an empty cache. In the
+turns of the one that is not watched vLLM counts nothing in this process either; what it counts in the engine's own
+process (``Scheduler.make_stats``) it counts in both. Engines of their own would be no better: of two alike one is some
+percent faster than the other for as long as both live.
 Requests go straight to the app, without a socket: all that is left is the server's own work, and the share that
 watching has of it is as large as it can be.
 """
@@ -9,12 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +27,10 @@ from fastapi import FastAPI
 
 from benchmarks.torture.asking import QUESTION
 from benchmarks.torture.target import CHATS, ROOT, family
+from engine.pair import EnginePair
 from server.app import create_app
 from server.backend import Backend, Report
+from server.heap import settle_heap
 from server.loading import load_backend
 from server.settings import Settings
 from server.tracing import start_tracing
@@ -60,15 +64,14 @@ class Speed:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Arms:
-    """Both servers, and the engine whose own statistics are told in the watched rounds only."""
+    """Both servers and what they share."""
 
     clients: dict[Arm, httpx.AsyncClient]
     backend: Backend
     sink: int
-    seeds: Iterator[int] = dataclasses.field(default_factory=itertools.count)  # never one twice: the engine has a cache
 
-    async def round(self, arm: Arm, searches: int, at_once: int, search: dict[str, Any]) -> Speed:
-        """Answers so many searches, so many at once."""
+    async def round(self, arm: Arm, seeds: Sequence[int], at_once: int, search: dict[str, Any]) -> Speed:
+        """Answers a search for each seed, so many at once."""
         gate, client = asyncio.Semaphore(at_once), self.clients[arm]
 
         async def one(seed: int) -> int:
@@ -78,12 +81,11 @@ class Arms:
             reply.raise_for_status()
             return int(reply.json()["usage"]["completion_tokens"])
 
-        with _vllm_told(self.backend, told=arm == "watched"):
-            began, spent = time.perf_counter(), self.processor_seconds()
-            tokens = sum(await asyncio.gather(*(one(next(self.seeds)) for _ in range(searches))))
-            return Speed(
-                tokens / (time.perf_counter() - began), 1000 * (self.processor_seconds() - spent) / max(1, tokens)
-            )
+        await _vllm_counts(self.backend, counts=arm == "watched")
+        began, spent = time.perf_counter(), self.processor_seconds()
+        tokens = sum(await asyncio.gather(*map(one, seeds)))
+        took, spent = time.perf_counter() - began, self.processor_seconds() - spent
+        return Speed(tokens / took, 1000 * spent / max(1, tokens))
 
     def processor_seconds(self) -> float:
         """What this process and its engines have had of the processor so far; the collector is somebody else's."""
@@ -106,6 +108,7 @@ async def both(settings: Settings) -> AsyncIterator[Arms]:
         tracing = start_tracing(settings.model_copy(update={"otlp_endpoint": endpoint}), {})
         watched = create_app(settings, load=load, tracing=tracing)
         async with _running(bare) as one, _running(watched) as other:
+            settle_heap()  # as server.process does
             yield Arms({"bare": one, "watched": other}, backend, sink)
     await backend.close()
 
@@ -118,6 +121,8 @@ async def _nothing() -> None:
 async def _running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with app.router.lifespan_context(app):
         await app.state.runtime.settled.wait()
+        if app.state.runtime.failure:
+            raise app.state.runtime.failure
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://bench", timeout=600
         ) as client:
@@ -144,16 +149,19 @@ def _processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime: proc(5)
 
 
-@contextmanager
-def _vllm_told(backend: Backend, *, told: bool) -> Iterator[None]:
-    """Has vLLM's logger of statistics out of the way unless ``told``; the engine still collects them."""
-    engine = getattr(backend.engine, "process", None)
-    held = getattr(engine.llm, "_logger_ref", None) if engine else None
-    if told or not held:
-        yield
+async def _vllm_counts(backend: Backend, *, counts: bool) -> None:
+    """Has vLLM count what its engines tell this process, or not; no call may be open. Their caches are empty then."""
+    pair = getattr(backend.close, "__self__", None)
+    if not isinstance(pair, EnginePair):
         return
-    logger, held[0] = held[0], None
-    try:
-        yield
-    finally:
-        held[0] = logger
+    for engine in (pair.generation, pair.reward):
+        if engine is not None:
+            llm: Any = engine.process.llm
+            handler, llm.output_handler = llm.output_handler, None
+            llm.log_stats = llm.output_processor.log_stats = counts
+            llm._run_output_handler()  # noqa: SLF001 - a new one, since each keeps what log_stats was when it began
+            if not counts:
+                llm._logger_ref[0] = None  # noqa: SLF001
+            handler.cancel()
+            await asyncio.gather(handler, return_exceptions=True)
+            await llm.reset_prefix_cache()

@@ -15,11 +15,11 @@ def test_nothing_is_whatever_is_asked() -> None:
 
 
 async def test_only_the_watched_arm_is_watched() -> None:
-    """Both answer by the same engine; one has metrics and spans."""
+    """Both answer; one has metrics and spans."""
     async with both(Settings(engine="scripted")) as arms:
         for arm in ("bare", "watched"):
             search = {"strategy": "majority", "samples": 2}
-            assert (await arms.round(arm, 1, 1, search)).tokens > 0  # type: ignore[arg-type]
+            assert (await arms.round(arm, [1], 1, search)).tokens > 0  # type: ignore[arg-type]
         runtimes = {
             arm: client._transport.app.state.runtime  # type: ignore[attr-defined]
             for arm, client in arms.clients.items()

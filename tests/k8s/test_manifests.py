@@ -101,6 +101,16 @@ def test_grace_follows_from_the_drain_and_the_searches(documents: Documents) -> 
                 assert float(limit.removesuffix("s")) > settings.queue_seconds + settings.max_seconds
 
 
+def test_an_update_of_a_fleet_leaves_every_kind_of_part_somebody() -> None:
+    """Old ones go first only where others of their kind stay."""
+    deployments = of_kind(overlay("fleet"), "Deployment")
+    assert len(deployments) == 3
+    for deployment in deployments:
+        rolling = deployment["spec"]["strategy"]["rollingUpdate"]
+        assert deployment["spec"]["strategy"]["type"] == "RollingUpdate"
+        assert deployment["spec"]["replicas"] > rolling["maxUnavailable"]
+
+
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_probes_bear_the_slowest_start(name: str) -> None:
     """The startup probe's budget is above the time that a model takes to load; liveness waits for it."""

@@ -1,0 +1,19 @@
+"""Keeps Python's garbage collector away from what a started server holds for good.
+
+A server with vLLM in it has some 650,000 objects: modules, tokenizers, configurations. Each full collection looks at
+all of them, half a second on a slow core in which no request moves. Set aside, they are never looked at again.
+"""
+
+from __future__ import annotations
+
+import gc
+
+
+def settle_heap() -> None:
+    """Collects garbage once more, earlier settled objects too, and sets aside what is left. Takes half a second.
+
+    For the process that serves, once everything is loaded: what is garbage later stays until the next call.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
