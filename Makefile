@@ -24,7 +24,7 @@ serve: install  ## start the server with the bundled model (ARGS="--port 9000" a
 test: $(VENV)/.espalier-dev  ## run every test (ARGS="-m 'not vllm and not train'" for the quick ones)
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-long: $(VENV)/.espalier-dev  ## what takes many minutes: builds and starts the images (needs root, buildah, debootstrap)
+test-long: $(VENV)/.espalier-dev  ## what takes many minutes: images and a fleet, built, started, broken (needs root, buildah, debootstrap, dnsmasq, nginx)
 	@$(BIN)/python -m pytest -m long --long -s $(ARGS)
 
 check: $(VENV)/.espalier-dev  ## lint, formatting and types

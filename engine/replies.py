@@ -91,6 +91,12 @@ class Assembler:
         self._transcript.read(token_ids)
         self._tables.append(_tables(logprobs, len(token_ids), self._request.top_logprobs))
 
+    def pass_over(self, count: int) -> None:
+        """Takes the first ``count`` tokens for given, which are all here: another assembler gave the same ones."""
+        ids, values = (np.concatenate(parts) for parts in zip(*self._tables, strict=True))
+        self._tables = [(ids[count - self._given :], values[count - self._given :])]
+        self._given = count
+
     def piece(self, cached_tokens: int) -> Continuation | None:
         """The tokens that can be shown already, or None.
 

@@ -25,6 +25,9 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "OMP_NUM_THREADS": "1",  # several engines share the cores
+    # vLLM would have a worker of each engine bound to one core, the same one: the others would lie idle.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
 }
 
 GENERATES = (

@@ -32,8 +32,8 @@ def main() -> int:
     parser.add_argument("--only", choices=TRIALS, help="one trial instead of all")
     parser.add_argument("--engines", type=int, default=3)
     parser.add_argument("--gateways", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=1.0, help="requests per second")
-    parser.add_argument("--quiet", type=float, default=60.0, help="seconds between events")
+    parser.add_argument("--rate", type=float, default=4.0, help="requests per second")
+    parser.add_argument("--quiet", type=float, default=45.0, help="seconds between events")
     parser.add_argument("--plot", type=Path, help="draw it there")
     given = parser.parse_args()
     if reason := missing():

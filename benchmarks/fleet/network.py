@@ -1,7 +1,7 @@
 """A small network of hosts on one machine: a bridge, and network namespaces that hang on it by cables one can pull.
 
-It lives in a network namespace of its own, so nothing of it can be reached from outside, and the kernel takes it down
-when the last process in it has ended. Needs root.
+It lives in namespaces of its own: nothing of it can be reached from outside, and when this program ends, however it
+does, the kernel ends all that it started and takes the network down. Needs root.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def go_inside(module: str) -> None:
     if os.environ.get(INSIDE):
         return
     os.environ |= {INSIDE: "1", "PATH": SYSTEM_PATH}
-    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606, S607
+    own = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    os.execvp("unshare", ["unshare", *own, sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606, S607
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ class Network:
 @asynccontextmanager
 async def network() -> AsyncIterator[Network]:
     """The network, empty but for the router, which is where this program itself runs."""
+    # Killed engines leave their shared memory behind.
+    await run("mount", "-t", "tmpfs", "tmpfs", "/dev/shm")  # noqa: S108
     await run("ip", "link", "set", "lo", "up")
     await run("ip", "link", "add", BRIDGE, "type", "bridge")
     await run("ip", "addr", "add", f"{ROUTER}/24", "dev", BRIDGE)

@@ -25,8 +25,11 @@ ENGINE = (*_VLLM, *GENERATES, "--shutdown-timeout", "45")
 REWARD = (
     *_VLLM, "--model", str(MODELS / "abacus-prm"), "--served-model-name", "abacus-prm", "--runner", "pooling",
     "--block-size", "32", "--enforce-eager", "--max-num-seqs", "64", "--distributed-executor-backend", "uni",
-    "--enable-prefix-caching", "--shutdown-timeout", "45",
+    "--shutdown-timeout", "45",
+    "--pooler-config", '{"task": "token_classify", "tok_pooling_type": "STEP", "step_tag_id": 3}',
 )  # fmt: skip
+"""``abacus-prm`` has its tag elsewhere than the family's other models, whose tag vLLM supposes."""
+
 GATEWAY = (
     sys.executable, "-c", "from server.cli import main; main()", "serve", "--host", "0.0.0.0", "--port", str(PORT),  # noqa: S104
     "--engine-url", f"dns+http://engines.fleet:{PORT}", "--reward-url", f"dns+http://rewards.fleet:{PORT}",

@@ -73,19 +73,21 @@ def plot(loads: dict[str, Load], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
-    canvas, panels = plt.subplots(len(loads), 1, figsize=(11, 4.2 * len(loads)), squeeze=False, layout="constrained")
+    canvas, panels = plt.subplots(len(loads), 1, figsize=(12, 4.2 * len(loads)), squeeze=False, layout="constrained")
     for (name, load), panel in zip(loads.items(), panels[:, 0], strict=True):
         for failed, colour, label in ((False, "#2a6f97", "answered"), (True, "#c1121f", "failed")):
             drawn = [each for each in load.asked if each.failed is failed]
             panel.scatter([e.at for e in drawn], [e.seconds for e in drawn], s=9, color=colour, label=label)
-        for at, what in load.marks:
+        for number, (at, _) in enumerate(load.marks, start=1):
             panel.axvline(at, color="0.75", linewidth=0.8, zorder=0)
-            panel.annotate(
-                what, (at, 1), xycoords=("data", "axes fraction"), rotation=90, va="top", ha="right", fontsize=7
-            )
-        panel.set(title=f"{name}: {_summary(load.asked)}", xlabel="sent at, s", ylabel="whole request, s")
-        panel.set_ylim(bottom=0)
+            panel.annotate(str(number), (at, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8)
+        told = "\n".join(f"{number}  {at:.0f} s  {what}" for number, (at, what) in enumerate(load.marks, start=1))
+        panel.text(1.01, 1, told, transform=panel.transAxes, va="top", fontsize=8)
+        panel.set(xlabel="sent at, s", ylabel="whole request, s", yscale="log")
+        panel.set_title(f"{name}: {_summary(load.asked)}", pad=18)
+        panel.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
         panel.legend(loc="upper left", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, dpi=110)

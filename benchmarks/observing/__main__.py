@@ -103,7 +103,7 @@ async def _scrape(given: argparse.Namespace) -> bool:
     at = {share: took[min(len(took) - 1, int(share * len(took)))] for share in (0.5, 0.95)}
     print(f"scrapes of {lines} lines with {given.places} searches running, {len(took)} of them:")
     told = f"median {at[0.5] * 1e3:.1f} ms, p95 {at[0.95] * 1e3:.1f} ms, longest {took[-1] * 1e3:.1f} ms"
-    return _verdict(f"{told}; demanded: median under {MOST_SECONDS * 1e3:.0f} ms", at[0.5] < MOST_SECONDS)
+    return _verdict(f"{told}; demanded: p95 under {MOST_SECONDS * 1e3:.0f} ms", at[0.95] < MOST_SECONDS)
 
 
 def _verdict(told: str, holds: bool) -> bool:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import time
-from urllib.parse import urlsplit
+import json
+import sys
 
 from benchmarks.torture.asking import ask
-from benchmarks.torture.target import client, target
-
-ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-"""Prometheus asks for OpenMetrics."""
-
-EVERY_SECONDS = 0.5
+from benchmarks.torture.target import ROOT, client, target
 
 
 async def scrapes(flags: tuple[str, ...], places: int, seconds: float) -> tuple[list[float], int]:
@@ -31,7 +25,7 @@ async def scrapes(flags: tuple[str, ...], places: int, seconds: float) -> tuple[
 
         busied = [asyncio.create_task(busy(number)) for number in range(places)]
         await asyncio.sleep(5)  # until all are under way, in different parts of their searches
-        took, lines = await asyncio.to_thread(_scraped, server.url, seconds)
+        took, lines = await _scraped(server.url, seconds)
         stop.set()
         for task in busied:
             task.cancel()
@@ -39,15 +33,11 @@ async def scrapes(flags: tuple[str, ...], places: int, seconds: float) -> tuple[
         return took, lines
 
 
-def _scraped(url: str, seconds: float) -> tuple[list[float], int]:
-    took, lines, end = [], 0, time.monotonic() + seconds
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)  # kept open, as Prometheus does
-    while time.monotonic() < end:
-        began = time.perf_counter()
-        connection.request("GET", "/metrics", headers={"accept": ACCEPT})
-        body = connection.getresponse().read()
-        took.append(time.perf_counter() - began)
-        lines = body.count(b"\n")
-        time.sleep(EVERY_SECONDS)
-    connection.close()
+async def _scraped(url: str, seconds: float) -> tuple[list[float], int]:
+    command = (sys.executable, "-m", "benchmarks.observing.scraper", url, str(seconds))
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the scraper ended with {process.returncode}")
+    took, lines = json.loads(told)
     return took, lines

@@ -65,8 +65,9 @@ class RemoteEngine:
     async def stream(self, request: SampleRequest) -> AsyncIterator[Continuation]:
         """Draws one continuation piece by piece. Closing the iterator aborts.
 
-        When a server is lost half way another goes on from the last token; an answer that is held to a form cannot be
-        taken up again.
+        When a server is lost half way another goes on from the last token. An answer that is held to a form cannot be
+        taken up in the middle: another server writes it again, by the same seed, and what differs from what was given
+        is an error.
 
         Raises:
             PromptTooLong: The prefix leaves no room for a token.
@@ -76,12 +77,12 @@ class RemoteEngine:
         """
         self._check_length(request)
         call = self.fleet.call(self._key(request), 1)
-        reader, given = self._reader(request, native=True), 0
+        reader, given, spent = self._reader(request, native=True), 0, 0
+        shown: list[int] = []
         while True:
             member = await call.next()
-            offer = _offer(member)
             if not reader.token_ids:
-                reader = self._reader(request, native=offer.native)
+                reader = self._reader(request, native=_offer(member).native, shown=shown)
             try:
                 with member.carrying(1):
                     async with aclosing(self._resumed(member, request, reader)) as pieces:
@@ -90,13 +91,15 @@ class RemoteEngine:
                             yield piece
             except Lost as lost:
                 call.lost(member, lost)
-                if request.sampling.form and given:
-                    raise EngineCallFailed(f"The engine's stream broke off: {lost}.") from lost
+                if request.sampling.form:
+                    shown = reader.token_ids[:given] if len(reader.token_ids) >= given else shown
+                    spent += len(reader.token_ids)
+                    reader = self._reader(request, native=True)
             else:
                 member.well()
                 return
             finally:
-                request.spent.tokens = len(reader.token_ids) - given
+                request.spent.tokens = spent + len(reader.token_ids) - given
 
     async def _resumed(
         self, member: Member, request: SampleRequest, reader: ChoiceReader
@@ -157,10 +160,10 @@ class RemoteEngine:
         name = f"{request.search_id or self._nameless}-{next(self._numbers)}"
         return self.fleet.wire.events(member, PATH, body, name)
 
-    def _reader(self, request: SampleRequest, *, native: bool) -> ChoiceReader:
+    def _reader(self, request: SampleRequest, *, native: bool, shown: Sequence[int] = ()) -> ChoiceReader:
         skip_special = request.sampling.skip_special_tokens
         transcript = Transcript(self.tokenizer, request.prefix, skip_special=skip_special)
-        return ChoiceReader(request, transcript, self._eos, None if native else self._vocabulary.named)
+        return ChoiceReader(request, transcript, self._eos, None if native else self._vocabulary.named, shown)
 
     def _stops(self, request: SampleRequest, offer: Offer) -> Stops:
         return Stops(watched_stops(request, offer), watched_tokens(request, offer))

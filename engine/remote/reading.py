@@ -10,6 +10,7 @@ from typing import Any
 from engine.remote.losses import Fault, Lost, garbage
 from engine.replies import Assembler
 from engine.transcript import Transcript, find_stop
+from mcts.errors import EngineCallFailed
 from mcts.ports import NO_TOKEN, Continuation, SampleRequest
 
 PREFIX = "token_id:"
@@ -17,6 +18,8 @@ PREFIX = "token_id:"
 
 NEVER = -9999.0
 """What vLLM writes for a log-probability of minus infinity, which JSON lacks."""
+
+OTHER_TEXT = "The engine's stream broke off, and another engine does not write the same again."
 
 TokenIds = Callable[[Sequence[str]], Sequence[int]]
 """Token ids of the texts of single tokens, for servers that give no ids."""
@@ -51,12 +54,19 @@ class ChoiceReader:
         transcript: Empty, after the request's prefix.
         eos: Tokens that end a text.
         named: Token ids of token texts; None where the server gives ids, and its end-of-sequence token with them.
+        shown: Tokens that have been shown of an earlier try; this one must write them again, and does not give them.
     """
 
     def __init__(
-        self, request: SampleRequest, transcript: Transcript, eos: frozenset[int], named: TokenIds | None = None
+        self,
+        request: SampleRequest,
+        transcript: Transcript,
+        eos: frozenset[int],
+        named: TokenIds | None = None,
+        shown: Sequence[int] = (),
     ) -> None:
         self._request, self._transcript, self._eos, self._named = request, transcript, eos, named
+        self._shown = list(shown)
         self._assembler = Assembler(request, transcript, eos)
         self.ending: tuple[str, object] | None = None
 
@@ -88,19 +98,44 @@ class ChoiceReader:
             self._finish(str(reason), choice.get("stop_reason"))
 
     def piece(self) -> Continuation | None:
-        """The tokens that can be shown already, or None."""
-        return self._assembler.piece(0)
+        """The tokens that can be shown already, or None.
+
+        Raises:
+            EngineCallFailed: They are others than have been shown.
+        """
+        return self._assembler.piece(0) if self._caught_up() else None
 
     def last(self, cached_tokens: int) -> Continuation:
         """Everything not yet given, with why it ended.
 
         Raises:
             Lost: It has not ended.
+            EngineCallFailed: It is another one than has been shown.
         """
         if self.ending is None:
             raise garbage("a continuation without an end")
+        if not self._caught_up():
+            raise EngineCallFailed(OTHER_TEXT)
         reason, stop = self.ending
         return self._assembler.last(reason, stop, cached_tokens)
+
+    def _caught_up(self) -> bool:
+        """Whether all that has been shown is here again.
+
+        Raises:
+            EngineCallFailed: Something else is.
+        """
+        shown = self._shown
+        if not shown:
+            return True
+        written = self.token_ids[: len(shown)]
+        if written != shown[: len(written)]:
+            raise EngineCallFailed(OTHER_TEXT)
+        if len(written) < len(shown):
+            return False
+        self._assembler.pass_over(len(shown))
+        self._shown = []
+        return True
 
     def _add_watching(self, ids: list[int], chosen: list[float], tops: list[Mapping[int, float]], stops: Stops) -> None:
         """Token by token, up to the one that ends the text."""

@@ -85,14 +85,42 @@ async def test_a_stream_goes_on_elsewhere_from_its_last_token(tokenizer: HFToken
     assert taken_up["max_tokens"] == request.max_tokens - 1
 
 
-async def test_a_stream_held_to_a_form_is_not_taken_up(tokenizer: HFTokenizer) -> None:
-    """A grammar begins with the first token, so half of an answer cannot be continued by another server."""
+HELD = Sampling(form=JsonForm())
+
+
+async def test_a_stream_held_to_a_form_is_written_again(tokenizer: HFTokenizer) -> None:
+    """A grammar begins with the first token: another server writes all of it, and what was shown is not given twice."""
     servers = tuple(FakeVllm(tokenizer) for _ in range(2))
-    for server in servers:
-        server.mood = moods("reset_midway")
+    first, second = first_and_second(servers)
+    first.mood = moods("reset_midway")
     async with fakes(*servers), engine(tokenizer, *servers) as remote:
-        with pytest.raises(EngineCallFailed, match="broke off"):
-            async for _ in remote.stream(ask(tokenizer, sampling=Sampling(form=JsonForm()))):
+        request = ask(tokenizer, sampling=HELD)
+        whole = joined([piece async for piece in remote.stream(request)])
+    assert (whole.text, whole.token_ids, whole.finish) == (ANSWER, (*tokenizer.encode(ANSWER), EOS), Finish.EOS)
+    again = second.calls[0]
+    assert again["prompt"] == list(request.prefix)
+    assert (again["max_tokens"], again["seed"]) == (request.max_tokens, request.seed)
+    assert request.spent.tokens == 1  # the one that was shown, written twice
+
+
+async def test_a_stream_held_to_a_form_may_break_off_more_than_once(tokenizer: HFTokenizer) -> None:
+    """The second try ends where the first did, on the other server; the third goes beyond."""
+    servers = tuple(FakeVllm(tokenizer, mood=moods("reset_midway")) for _ in range(2))
+    async with fakes(*servers), engine(tokenizer, *servers) as remote:
+        whole = joined([piece async for piece in remote.stream(ask(tokenizer, sampling=HELD))])
+    assert whole.text == ANSWER
+
+
+async def test_a_stream_that_would_be_another_one_is_an_error(tokenizer: HFTokenizer) -> None:
+    """What has been shown cannot be taken back."""
+    servers = tuple(FakeVllm(tokenizer) for _ in range(2))
+    first, second = first_and_second(servers)
+    first.mood = moods("reset_midway")
+    second.answer = "Another answer altogether."
+    async with fakes(*servers), engine(tokenizer, *servers) as remote:
+        pieces = remote.stream(ask(tokenizer, sampling=HELD))
+        with pytest.raises(EngineCallFailed, match="does not write the same again"):
+            async for _ in pieces:
                 pass
 
 
