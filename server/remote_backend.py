@@ -92,6 +92,7 @@ def reward_settings(settings: Settings) -> FleetSettings:
 
 def _watching(settings: Settings) -> dict[str, Any]:
     return {
+        "ca_file": settings.engine_ca_file,
         "connect_seconds": settings.engine_connect_seconds,
         "silence_seconds": settings.engine_hang_seconds,
         "check_seconds": settings.engine_check_seconds,

@@ -34,6 +34,13 @@ class RemoteSettings(TraceSettings):
     reward_api_key: SecretStr = _field(
         REMOTE, SecretStr(""), "Key that is sent to the servers of reward_url. Default: engine_api_key.", "KEY"
     )
+    engine_ca_file: str = _field(
+        REMOTE,
+        "",
+        "File with certificates (PEM) of authorities that are trusted for https engines, beside the usual ones: a "
+        "cluster's own.",
+        "PATH",
+    )
     engine_model: str = _field(
         REMOTE, "", "Name of the model to ask the servers of engine_url for. Default: the first they list.", "NAME"
     )

@@ -14,6 +14,7 @@ class FleetSettings:
         setting: The setting that holds them, for messages.
         key_setting: The setting that holds the key, for messages.
         api_key: Sent as a bearer token; empty sends none.
+        ca_file: File of certificates (PEM) of authorities that are trusted beside the usual ones; empty for none.
         model: The model to ask for; empty is the first that a server lists.
         connect_seconds: Longest wait for a connection.
         silence_seconds: Longest silence in a reply, from the request on, before the server is given up.
@@ -31,6 +32,7 @@ class FleetSettings:
     setting: str = "engine_url"
     key_setting: str = "engine_api_key"
     api_key: str = field(default="", repr=False)
+    ca_file: str = ""
     model: str = ""
     connect_seconds: float = 5.0
     silence_seconds: float = 120.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from engine.remote.addresses import Endpoint
 from engine.remote.losses import Fault, Lost, garbage, lost_in_transit, status_error
 from engine.remote.member import Member
 from engine.remote.settings import FleetSettings
+from mcts.errors import StartupError
 
 KEEP_IDLE_SECONDS = 2.0
 """How long an idle connection is kept. Shorter than uvicorn keeps its own (5 s): a request must not meet its end."""
@@ -33,8 +35,11 @@ class Wire:
     """One HTTP client for all servers of a fleet.
 
     Args:
-        settings: Timeouts and key.
+        settings: Timeouts, key and trusted authorities.
         transport: How requests travel; None is the network.
+
+    Raises:
+        StartupError: The file of certificates cannot be read.
     """
 
     def __init__(self, settings: FleetSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -45,6 +50,7 @@ class Wire:
             timeout=httpx.Timeout(settings.silence_seconds, connect=settings.connect_seconds),
             limits=httpx.Limits(keepalive_expiry=KEEP_IDLE_SECONDS),
             transport=transport,
+            verify=_trusted(settings.ca_file),
             trust_env=False,  # a proxy of the environment is for the outside world, not for one's own engines
         )
 
@@ -204,3 +210,15 @@ def _event(line: bytes) -> dict[str, Any]:
         code = str(error.get("code", "") if isinstance(error, dict) else "")
         raise status_error(int(code) if code.isdecimal() else 500, line, "its key")
     return event
+
+
+def _trusted(ca_file: str) -> ssl.SSLContext | bool:
+    """Whose certificates are believed: the usual authorities' and those of the file."""
+    if not ca_file:
+        return True
+    context = httpx.create_ssl_context(trust_env=False)
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise StartupError(f"engine_ca_file: {ca_file!r} holds no certificates that can be read: {error}") from None
+    return context

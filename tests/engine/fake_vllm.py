@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -62,6 +63,7 @@ class FakeVllm:
     model: str = "models/abacus"
     key: str = ""
     listens: tuple[str, ...] = ("127.0.0.1",)
+    tls: ssl.SSLContext | None = None
     ill: bool = False  # what /health says
     deaf: bool = False  # answers nothing at all, on open connections too: a network that is cut off
 
@@ -78,11 +80,11 @@ class FakeVllm:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Begins to listen."""
-        self._server = await asyncio.start_server(self._serve, self.listens, self.port)
+        self._server = await asyncio.start_server(self._serve, self.listens, self.port, ssl=self.tls)
 
     async def kill(self) -> None:
         """Ends as a killed process does: open connections are reset, new ones refused."""
