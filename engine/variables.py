@@ -20,9 +20,9 @@ class LiveVariables:
 
     def __enter__(self) -> None:
         with self._lock:
-            self._inside += 1
             if (envs := sys.modules.get("vllm.envs")) is not None:
                 envs.disable_envs_cache()
+            self._inside += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock:

@@ -15,7 +15,7 @@ from prometheus_client import Histogram
 from prometheus_client.samples import Sample
 
 MOST_ASIDE = 4096
-"""Values that are put aside before they are sorted in, whether or not somebody reads: 32 KiB of them."""
+"""Values that a series puts aside before it sorts them in, whether or not somebody reads: 128 KiB of them."""
 
 
 class DeferredHistogram(Histogram):

@@ -36,6 +36,8 @@ def main() -> int:
     parser.add_argument("--quiet", type=float, default=45.0, help="seconds between events")
     parser.add_argument("--plot", type=Path, help="draw it there")
     given = parser.parse_args()
+    if given.engines < 2 or given.gateways < 2:
+        parser.error("two engines are broken and one gateway ends: there must be others, so at least 2 of each")
     if reason := missing():
         parser.error(reason)
     go_inside("benchmarks.fleet")

@@ -13,12 +13,16 @@ from typing import Any
 
 import httpx
 
-from benchmarks.fleet.services import ADDRESS
+from benchmarks.fleet.services import ADDRESS, TRIES
 
 ANSWERED = "answer"
 
+CUT_SHORT = frozenset({"failed", "deadline", "cancelled"})
+"""Ends of searches that had an answer already and were kept from looking for a better one."""
+
 SEARCHES: tuple[dict[str, Any], ...] = (
     {"strategy": "uct", "reward": "prm", "budget": {"simulations": 6}},
+    {"strategy": "direct"},
     {"strategy": "majority", "samples": 6},
     {"strategy": "best_of_n", "samples": 4, "reward": "prm"},
     {"strategy": "beam", "beams": 4, "branch": 2, "reward": "prm"},
@@ -71,7 +75,7 @@ async def steady(per_second: float) -> AsyncIterator[Load]:
             yield load
         finally:
             sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            await sending
 
 
 async def _send(client: httpx.AsyncClient, load: Load, per_second: float) -> None:
@@ -86,7 +90,7 @@ async def _send(client: httpx.AsyncClient, load: Load, per_second: float) -> Non
 
 async def _ask(client: httpx.AsyncClient, load: Load, number: int) -> None:
     at = load.now
-    streamed = number % 2 == 1
+    streamed = number // len(SEARCHES) % 2 == 1
     question = (
         f"Tom has {12 + number % 80} apples. He buys {5 + number % 9} more and gives 3 away. How many has he now?"
     )
@@ -99,7 +103,7 @@ async def _ask(client: httpx.AsyncClient, load: Load, number: int) -> None:
     try:
         reply = await client.post("/v1/chat/completions", json=body)
         what = outcome(reply, streamed=streamed)
-    except httpx.HTTPError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, this client has no answer
         what = f"broken: {type(error).__name__}"
     asked = Asked(at, load.now - at, what)
     load.asked.append(asked)
@@ -108,8 +112,20 @@ async def _ask(client: httpx.AsyncClient, load: Load, number: int) -> None:
 
 
 def outcome(reply: httpx.Response, *, streamed: bool) -> str:
-    """What a reply comes to for its client: ``ANSWERED``, or what was wrong with it."""
+    """What a reply comes to for its client: ``ANSWERED``, or what was wrong with it.
+
+    An answer that the balancer had to ask for twice, because a gateway broke off what it had begun, is none here.
+    """
+    if tries := broken_off(reply.headers.get(TRIES, "")):
+        return f"broken off by a gateway: {tries}"
     return _streamed(reply) if streamed and reply.status_code == httpx.codes.OK else _plain(reply)
+
+
+def broken_off(tries: str) -> str:
+    """The tries that the balancer tells of, if one of them broke off after it had begun; empty otherwise."""
+    statuses, _, connected = tries.partition("; ")
+    pairs = zip(statuses.split(", "), connected.split(", "), strict=False)
+    return tries if any(status == "502" and seconds != "-" for status, seconds in pairs) else ""
 
 
 def _plain(reply: httpx.Response) -> str:
@@ -124,7 +140,7 @@ def _plain(reply: httpx.Response) -> str:
 
 def _streamed(reply: httpx.Response) -> str:
     """What a stream came to: its last chunk with a search tells why that ended."""
-    lines = [line.removeprefix("data: ") for line in reply.text.splitlines() if line.startswith("data: ")]
+    lines = [line.removeprefix("data: ") for line in reply.text.split("\n") if line.startswith("data: ")]
     if not lines or lines[-1] != "[DONE]":
         return "broken: cut stream"
     chunks = [json.loads(line) for line in lines[:-1]]
@@ -136,4 +152,4 @@ def _streamed(reply: httpx.Response) -> str:
 
 
 def _ended(stop_reason: str) -> str:
-    return "answer cut short: failed" if stop_reason == "failed" else ANSWERED
+    return f"answer cut short: {stop_reason}" if stop_reason in CUT_SHORT else ANSWERED

@@ -17,13 +17,13 @@ BEGINNING = "steady load"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The requests that were sent between one event and the next.
+    """The requests that ended between one event and the next: those that an event met under way are its own.
 
     Attributes:
         what: The event that it began with.
         at: When, in seconds since the load began.
         asked: Its requests.
-        late: Seconds from the event to the last late request's sending; 0 for none.
+        late: Seconds from the event to the end of the last late request; 0 for none.
     """
 
     what: str
@@ -42,23 +42,27 @@ def windows(load: Load) -> list[Window]:
     marks = [(0.0, BEGINNING), *load.marks]
     ends = [at for at, _ in marks[1:]] + [math.inf]
     parts = [
-        (what, at, tuple(each for each in load.asked if at <= each.at < end))
+        (what, at, tuple(each for each in load.asked if at <= each.at + each.seconds < end))
         for (at, what), end in zip(marks, ends, strict=True)
     ]
     usual = SLOW * Window(*parts[0], 0.0).seconds(0.95)
     return [
-        Window(what, at, asked, max((each.at - at for each in asked if each.seconds > usual), default=0.0))
+        Window(
+            what, at, asked, max((each.at + each.seconds - at for each in asked if each.seconds > usual), default=0.0)
+        )
         for what, at, asked in parts
     ]
 
 
 def table(load: Load) -> str:
-    """The windows as a table in Markdown."""
+    """The windows that have requests, as a table in Markdown."""
     lines = [
         "| from | at, s | requests | failed | median, s | p95, s | longest, s | last late one after, s |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for window in windows(load):
+        if not window.asked:
+            continue
         failed = sum(each.failed for each in window.asked)
         took = " | ".join(f"{window.seconds(share):.2f}" for share in (0.5, 0.95, 1.0))
         lines.append(

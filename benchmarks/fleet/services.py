@@ -1,7 +1,8 @@
 """What stands around a fleet and knows who is in it: a name server (dnsmasq) and a balancer (nginx), both real.
 
-They do what Kubernetes' Services do: a name stands for the parts that are ready, and the balancer knows the gateways
-that are. Both run where the clients are, on the network's router.
+The name server does what headless Services do: a name stands for the parts that are ready. The balancer does what an
+ingress does: it knows the gateways, and asks another one where a gateway is not there or refuses. Both run where the
+clients are, on the network's router.
 """
 
 from __future__ import annotations
@@ -34,11 +35,16 @@ http {{
       proxy_pass http://gateways; proxy_http_version 1.1; proxy_buffering off;
       proxy_connect_timeout 2s; proxy_read_timeout 600s;
       proxy_next_upstream error timeout http_503 non_idempotent;
+      add_header {tries} "$upstream_status; $upstream_connect_time" always;
     }}
   }}
 }}
 """
-"""A gateway that refuses a chat has not begun it, so another may be asked the same."""
+"""A gateway that refuses a chat has not begun it, so another may be asked the same. nginx does so, too, where a gateway
+breaks off before its reply begins; the header tells such repetitions apart."""
+
+TRIES = "X-Tries"
+"""Statuses of all tries and how long it took to connect, ``-`` where nobody was there."""
 
 
 @dataclass(eq=False)
@@ -52,7 +58,7 @@ class Services:
     _balancer: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Starts both; the balancer must know a gateway by then."""
+        """Starts the name server; the balancer starts with its first gateways."""
         self._write()
         self._dns = await asyncio.create_subprocess_exec(
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--local-ttl=0",
@@ -92,14 +98,15 @@ class Services:
 
     def _renew(self) -> None:
         self._write()
-        if self._dns is not None:
-            self._dns.send_signal(signal.SIGHUP)
+        if self._dns is None or self._dns.returncode is not None:
+            raise RuntimeError("the name server is not there")
+        self._dns.send_signal(signal.SIGHUP)
 
     def _write(self) -> None:
         lines = [f"{ip} {name}\n" for name, known in self.names.items() for ip in sorted(known)]
         (self.folder / "hosts").write_text("".join(lines))
         servers = " ".join(f"server {ip}:{PORT} fail_timeout=1s;" for ip in self.gateways)
-        settings = _BALANCER.format(folder=self.folder, servers=servers, router=ROUTER, port=PORT)
+        settings = _BALANCER.format(folder=self.folder, servers=servers, router=ROUTER, port=PORT, tries=TRIES)
         (self.folder / "nginx.conf").write_text(settings)
 
 

@@ -20,6 +20,7 @@ from server.settings import Settings
 
 FLAGS = {"vllm": ("--kv-cache-gib", "0.5"), "scripted": ("--engine", "scripted")}
 SEARCH = {"strategy": "uct", "budget": {"simulations": 16}}
+FEWEST = 10
 MOST_COST, MOST_ERROR, MOST_SECONDS = 0.02, 0.01, 0.05
 """What is demanded: under 2% of throughput, known to 1% (of a busy machine nothing can be said), under 50 ms."""
 
@@ -92,7 +93,9 @@ def _middle(ratios: list[float]) -> float:
 
 
 def _error(ratios: list[float]) -> float:
-    """The standard error of that, by a bootstrap of 2,000 draws."""
+    """The standard error of that, by a bootstrap of 2,000 draws; of too few pairs nothing is known."""
+    if len(ratios) < FEWEST:
+        return math.nan
     chance = random.Random(0)
     return statistics.stdev(_middle(chance.choices(ratios, k=len(ratios))) for _ in range(2000))
 

@@ -24,7 +24,10 @@ def scraped(url: str, seconds: float) -> tuple[list[float], int]:
     while time.monotonic() < end:
         began = time.perf_counter()
         connection.request("GET", "/metrics", headers={"accept": ACCEPT})
-        body = connection.getresponse().read()
+        reply = connection.getresponse()
+        body = reply.read()
+        if reply.status != http.client.OK:
+            raise RuntimeError(f"the scrape was answered with {reply.status}")
         took.append(time.perf_counter() - began)
         lines = body.count(b"\n")
         time.sleep(EVERY_SECONDS)

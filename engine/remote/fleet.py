@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from engine.remote.addresses import Endpoint, Resolver, endpoints, read_address, resolve
-from engine.remote.losses import Lost
+from engine.remote.losses import Fault, Lost
 from engine.remote.member import Member
 from engine.remote.offers import Offer
 from engine.remote.routing import choose
@@ -229,17 +229,23 @@ class Fleet:
             await self.wire.reach(member.endpoint, health, self.settings.check_timeout)
             member.checked()
         except (Lost, InvalidRequest) as error:
-            late = isinstance(error.__cause__, httpx.TimeoutException)
-            if not late or member.missed():
+            if not _late(error) or member.missed():
                 _log.warning("%s %s is out: health check: %s", self.names.one, member.name, error)
                 member.eject(f"health check: {error}", cut=True)
         return self.settings.check_seconds
 
     async def _ask_in(self, member: Member) -> float:
-        """Looks whether a server that is out can come in; seconds until the next look."""
+        """Looks whether a server that is out can come in; seconds until the next look.
+
+        One that a call put out may have others open, which know nothing of it: they end if it is not there any more.
+        """
         try:
+            if member.offer:
+                await self.wire.reach(member.endpoint, member.offer.health, self.settings.check_timeout)
             offer = await self.probe(self.wire, member.endpoint)
         except (Lost, InvalidRequest, StartupError) as error:
+            if isinstance(error, Lost) and error.fault is Fault.GONE and (not _late(error) or member.missed()):
+                member.cut()
             member.unfit = not isinstance(error, Lost)
             if str(error) != member.why:
                 _log.log(
@@ -253,6 +259,11 @@ class Fleet:
         for lack in offer.lacks:
             _log.warning("%s %s: %s", self.names.one, member.name, lack)
         return self.settings.check_seconds
+
+
+def _late(error: BaseException) -> bool:
+    """Whether a server may only have been too slow."""
+    return isinstance(error.__cause__, httpx.TimeoutException)
 
 
 @dataclass(slots=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import secrets
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -66,8 +67,8 @@ class RemoteEngine:
         """Draws one continuation piece by piece. Closing the iterator aborts.
 
         When a server is lost half way another goes on from the last token. An answer that is held to a form cannot be
-        taken up in the middle: another server writes it again, by the same seed, and what differs from what was given
-        is an error.
+        taken up in the middle: another server writes it again, by the same seed (one of ours where none is asked for),
+        and what differs from what was given is an error.
 
         Raises:
             PromptTooLong: The prefix leaves no room for a token.
@@ -76,30 +77,32 @@ class RemoteEngine:
             EngineDead: No server answers.
         """
         self._check_length(request)
+        held = request.sampling.form is not None
+        if held and request.seed is None:
+            request = replace(request, seed=secrets.randbelow(2**31))
         call = self.fleet.call(self._key(request), 1)
-        reader, given, spent = self._reader(request, native=True), 0, 0
+        reader, spent = self._reader(request, native=True), 0
         shown: list[int] = []
         while True:
             member = await call.next()
             if not reader.token_ids:
-                reader = self._reader(request, native=_offer(member).native, shown=shown)
+                reader = self._reader(request, native=_offer(member).native, shown=shown if held else ())
             try:
                 with member.carrying(1):
                     async with aclosing(self._resumed(member, request, reader)) as pieces:
                         async for piece in pieces:
-                            given += len(piece.token_ids)
+                            shown += piece.token_ids
                             yield piece
             except Lost as lost:
                 call.lost(member, lost)
-                if request.sampling.form:
-                    shown = reader.token_ids[:given] if len(reader.token_ids) >= given else shown
+                if held:
                     spent += len(reader.token_ids)
                     reader = self._reader(request, native=True)
             else:
                 member.well()
                 return
             finally:
-                request.spent.tokens = spent + len(reader.token_ids) - given
+                request.spent.tokens = spent + len(reader.token_ids) - len(shown)
 
     async def _resumed(
         self, member: Member, request: SampleRequest, reader: ChoiceReader

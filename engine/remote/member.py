@@ -111,17 +111,21 @@ class Member:
         return lost.fault is Fault.GONE or self._strikes >= STRIKES
 
     def eject(self, why: str, *, cut: bool = False) -> None:
-        """Puts it out. With ``cut`` its open calls end now, because nobody else would tell them."""
+        """Puts it out. With ``cut`` its open calls end now."""
         if self._since is not None:
             steady = self.clock() - self._since >= STEADY_SECONDS
             self._pause = FIRST_PAUSE if steady else self._pause
         self._since, self.why = None, why
         self.news.set()
         if cut:
-            now = asyncio.get_running_loop().time()
-            for limit in tuple(self._tethers):
-                if not limit.expired():
-                    limit.reschedule(now)
+            self.cut()
+
+    def cut(self) -> None:
+        """Ends its open calls, because nobody else would tell them that it is gone."""
+        now = asyncio.get_running_loop().time()
+        for limit in tuple(self._tethers):
+            if not limit.expired():
+                limit.reschedule(now)
 
     def pause(self) -> float:
         """Seconds until an absent server is to be looked at again. Each time longer."""

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from engine.remote.losses import Fault, Lost
 from engine.tokenizer import HFTokenizer
 from mcts.errors import EngineCallFailed, EngineDead, InvalidRequest
 from mcts.ports import Finish, JsonForm, Sampling
@@ -96,11 +97,24 @@ async def test_a_stream_held_to_a_form_is_written_again(tokenizer: HFTokenizer) 
     async with fakes(*servers), engine(tokenizer, *servers) as remote:
         request = ask(tokenizer, sampling=HELD)
         whole = joined([piece async for piece in remote.stream(request)])
+        unbroken = joined([piece async for piece in remote.stream(ask(tokenizer, sampling=HELD))])
     assert (whole.text, whole.token_ids, whole.finish) == (ANSWER, (*tokenizer.encode(ANSWER), EOS), Finish.EOS)
+    assert whole.logprobs.tolist() == unbroken.logprobs.tolist()
     again = second.calls[0]
     assert again["prompt"] == list(request.prefix)
     assert (again["max_tokens"], again["seed"]) == (request.max_tokens, request.seed)
     assert request.spent.tokens == 1  # the one that was shown, written twice
+
+
+async def test_a_stream_held_to_a_form_has_a_seed(tokenizer: HFTokenizer) -> None:
+    """Whoever asks for none gets one, the same for every try: without it another server could not write the same."""
+    servers = tuple(FakeVllm(tokenizer) for _ in range(2))
+    first, second = first_and_second(servers)
+    first.mood = moods("reset_midway")
+    async with fakes(*servers), engine(tokenizer, *servers) as remote:
+        whole = joined([piece async for piece in remote.stream(ask(tokenizer, sampling=HELD, seed=None))])
+    assert whole.text == ANSWER
+    assert first.calls[0]["seed"] == second.calls[0]["seed"] >= 0
 
 
 async def test_a_stream_held_to_a_form_may_break_off_more_than_once(tokenizer: HFTokenizer) -> None:
@@ -149,6 +163,37 @@ async def test_a_server_that_is_cut_off_is_noticed_by_its_silence(tokenizer: HFT
         assert await call == ANSWER
         # Two checks of 0.2 s with pauses of 0.05 s; the default silence of 120 s would have passed otherwise.
         assert time.monotonic() - began < 3
+
+
+async def test_calls_that_are_open_on_a_server_end_once_another_call_found_it_gone(tokenizer: HFTokenizer) -> None:
+    """A call put the server out, so nobody checks its health; that it is cut off the look at it must find."""
+    servers = tuple(FakeVllm(tokenizer, token_seconds=0.05) for _ in range(2))
+    first, _ = first_and_second(servers)
+    first.mood = moods("hang_midway", "reset")
+    # Health is looked at so rarely that only the look at an absent server can find out.
+    async with fakes(*servers), engine(tokenizer, *servers, check_seconds=60) as remote:
+        call = asyncio.create_task(answered(remote, ask(tokenizer)))
+        await until(lambda: first.written > 0)
+        first.deaf, began = True, time.monotonic()
+        remote.fleet.lost(remote.fleet.members[first.url], Lost(Fault.GONE, "no connection in time"))
+        assert await call == ANSWER
+        assert time.monotonic() - began < 5
+    assert remote.fleet.failovers == 1
+
+
+async def test_calls_that_are_open_on_a_server_go_on_where_another_call_only_had_bad_luck(
+    tokenizer: HFTokenizer,
+) -> None:
+    """One connection of many was reset: the server passes the look at it, and what is open there ends there."""
+    servers = tuple(FakeVllm(tokenizer, token_seconds=0.05) for _ in range(2))
+    first, _ = first_and_second(servers)
+    async with fakes(*servers), engine(tokenizer, *servers) as remote:
+        call = asyncio.create_task(answered(remote, ask(tokenizer)))
+        await until(lambda: first.written > 0)
+        remote.fleet.lost(remote.fleet.members[first.url], Lost(Fault.GONE, "the connection broke"))
+        assert await call == ANSWER
+        await until(lambda: remote.fleet.members[first.url].serves)
+    assert remote.fleet.failovers == 0
 
 
 async def test_a_server_comes_back(tokenizer: HFTokenizer) -> None:
