@@ -33,6 +33,7 @@ from mcts.scoring import scored
 from mcts.steps import ENDED, spliced
 from mcts.stops import certain
 from mcts.strategy import Ports
+from mcts.together import caught
 from mcts.tree import Node, begins_with
 from mcts.votes import Leader, VoteRule, elect
 
@@ -59,8 +60,7 @@ class Search:
         self.strategy = strategy
         self.meter = Meter(task.budget, ports.clock)
         self.observe = Observers(ports.observe)
-        reward = ports.reward if scored else None
-        self.calls = Calls(task, ports.engine, reward, self.meter, self.emit, ports.clock)
+        self.calls = Calls(task, ports.engine, ports.reward if scored else None, self.meter, self.observe, ports.clock)
         self.candidates: list[Candidate] = []
         self.reason: StopReason | None = None
         self.failure: EngineError | RewardError | None = None
@@ -118,7 +118,7 @@ class Search:
                 raise
             self.reason = StopReason.DEADLINE
         except BaseExceptionGroup as errors:
-            fault = next((error for error in errors.exceptions if not isinstance(error, _Stop)), None)
+            fault = next((error for error in caught(errors) if not isinstance(error, _Stop)), None)
             if fault is not None:
                 raise fault from None
 

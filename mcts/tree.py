@@ -131,6 +131,15 @@ class Tree:
         return (value - self.smallest) / spread if spread > 0 else 0.5
 
     @contextmanager
+    def dissolved(self) -> Iterator[None]:
+        """Takes the tree apart in the end: parents and children hold each other and would be left as garbage."""
+        try:
+            yield
+        finally:
+            for node in self.nodes:
+                node.children.clear()
+
+    @contextmanager
     def in_flight(self, node: Node, visits: int) -> Iterator[None]:
         """Counts ``visits`` expected rollouts from a node to the root, and takes them back whatever happens."""
         for ancestor in node.lineage():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mcts import events
 from mcts.budget import StopReason
@@ -56,24 +56,11 @@ class SearchObserver:
         self._generated = self._visits = self._nodes = 0
         self._value = 0.0
         self._parents: set[int] = set()
-        self._handlers: dict[type, Callable[..., None]] = {
-            events.NodeAdded: self._node,
-            events.PathScored: self._scored,
-            events.Selected: lambda event: series.select.observe(event.duration),
-            events.BackedUp: self._backed_up,
-            events.AnswerFound: self._candidate,
-            events.AnswerText: self._text,
-            events.SimulationDone: lambda _: series.simulations.inc(),
-            events.Collision: lambda _: series.collisions.inc(),
-            events.EngineCalled: self._engine_called,
-            events.RewardCalled: self._reward_called,
-            events.SearchFinished: self._finished,
-        }
 
     def __call__(self, event: events.Event) -> None:
         """Counts an event."""
-        if handle := self._handlers.get(type(event)):
-            handle(event)
+        if handle := self._HANDLERS.get(type(event)):
+            handle(self, event)
 
     def answered(self, result: SearchResult, answer_tokens: int) -> None:
         """Counts what only the result knows. ``answer_tokens`` are those that stand in the answers."""
@@ -103,6 +90,15 @@ class SearchObserver:
             self._nodes += 1
             self._parents.add(event.parent)
             self._first_news(event.seconds)
+
+    def _selected(self, event: events.Selected) -> None:
+        self._series.select.observe(event.duration)
+
+    def _simulated(self, _: events.SimulationDone) -> None:
+        self._series.simulations.inc()
+
+    def _collided(self, _: events.Collision) -> None:
+        self._series.collisions.inc()
 
     def _scored(self, event: events.PathScored) -> None:
         if event.finished:
@@ -144,6 +140,22 @@ class SearchObserver:
     def _finished(self, event: events.SearchFinished) -> None:
         self._series.ended[event.stop_reason].inc()
         self._series.duration.observe(event.seconds)
+
+    # Of the class and not of each observer: bound methods that an observer kept of itself would leave it, and all that
+    # its search had told, to the garbage collector.
+    _HANDLERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        events.NodeAdded: _node,
+        events.PathScored: _scored,
+        events.Selected: _selected,
+        events.BackedUp: _backed_up,
+        events.AnswerFound: _candidate,
+        events.AnswerText: _text,
+        events.SimulationDone: _simulated,
+        events.Collision: _collided,
+        events.EngineCalled: _engine_called,
+        events.RewardCalled: _reward_called,
+        events.SearchFinished: _finished,
+    }
 
 
 def outcome(failed: str | None) -> str:

@@ -13,10 +13,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from engine.remote.addresses import Endpoint, Resolver, endpoints, read_address, resolve
-from engine.remote.losses import Fault, Lost
+from engine.remote.losses import Fault, Lost, may_be_late
 from engine.remote.member import Member
 from engine.remote.offers import Offer
 from engine.remote.routing import choose
@@ -229,7 +227,7 @@ class Fleet:
             await self.wire.reach(member.endpoint, health, self.settings.check_timeout)
             member.checked()
         except (Lost, InvalidRequest) as error:
-            if not _late(error) or member.missed():
+            if not may_be_late(error) or member.missed():
                 _log.warning("%s %s is out: health check: %s", self.names.one, member.name, error)
                 member.eject(f"health check: {error}", cut=True)
         return self.settings.check_seconds
@@ -244,7 +242,7 @@ class Fleet:
                 await self.wire.reach(member.endpoint, member.offer.health, self.settings.check_timeout)
             offer = await self.probe(self.wire, member.endpoint)
         except (Lost, InvalidRequest, StartupError) as error:
-            if isinstance(error, Lost) and error.fault is Fault.GONE and (not _late(error) or member.missed()):
+            if isinstance(error, Lost) and error.fault is Fault.GONE and (not may_be_late(error) or member.missed()):
                 member.cut()
             member.unfit = not isinstance(error, Lost)
             if str(error) != member.why:
@@ -259,11 +257,6 @@ class Fleet:
         for lack in offer.lacks:
             _log.warning("%s %s: %s", self.names.one, member.name, lack)
         return self.settings.check_seconds
-
-
-def _late(error: BaseException) -> bool:
-    """Whether a server may only have been too slow."""
-    return isinstance(error.__cause__, httpx.TimeoutException)
 
 
 @dataclass(slots=True, eq=False)

@@ -59,6 +59,11 @@ def lost_in_transit(error: httpx.HTTPError | httpx.InvalidURL | httpx.StreamErro
     return Lost(Fault.GONE, f"the connection broke: {one_line(str(error)) or type(error).__name__}")
 
 
+def may_be_late(error: BaseException) -> bool:
+    """Whether a server that did not answer may only have been too slow."""
+    return isinstance(error.__cause__, httpx.TimeoutException)
+
+
 def status_error(status: int, body: bytes, key_setting: str) -> Lost | InvalidRequest:
     """What a status other than 200 means; ``body`` is the reply's, or its beginning."""
     said = message_of(body)

@@ -108,7 +108,7 @@ async def ab_mcts(task: Task, ports: Ports, options: AbMctsOptions) -> SearchRes
     async def work() -> None:
         await _simulations(growth)
 
-    with search.announced():
+    with tree.dissolved(), search.announced():
         search.emit(node_added(tree.question, search.meter.seconds))
         await search.run([work] * options.width)
         if search.failure is None:

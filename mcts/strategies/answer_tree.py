@@ -110,6 +110,15 @@ class AnswerTree:
         return self.question.in_flight_within
 
     @contextmanager
+    def dissolved(self) -> Iterator[None]:
+        """Takes the tree apart in the end: answers and what was made of them hold each other: they would be garbage."""
+        try:
+            yield
+        finally:
+            for node in self.nodes:
+                node.children.clear()
+
+    @contextmanager
     def claimed(self, parent: Answer) -> Iterator[str]:
         """Counts an answer as being written from another one (or the question), and yields its name to be."""
         name = f"{parent.name}.{parent.begun}".lstrip(".")

@@ -217,7 +217,7 @@ async def searched(population: Population, grow: Callable[[], Awaitable[None]]) 
         As ``Strategy``.
     """
     search = population.search
-    with search.announced():
+    with population.tree.dissolved(), search.announced():
         search.node_added(population.tree.root)
         await grow()
         fall_back_on_beginnings(search, population.tree)

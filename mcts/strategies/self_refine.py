@@ -158,7 +158,7 @@ async def self_refine(task: Task, ports: Ports, options: SelfRefineOptions, name
     async def work() -> None:
         await _refinements(refinery)
 
-    with search.announced():
+    with tree.dissolved(), search.announced():
         search.emit(node_added(tree.question, search.meter.seconds))
         await search.run([work] * options.width)
         _revalue(refinery)

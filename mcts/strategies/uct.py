@@ -47,7 +47,7 @@ async def uct(task: Task, ports: Ports, options: UctOptions, name: str = "uct") 
     async def work() -> None:
         await _simulations(growth, trunk, select)
 
-    with search.announced():
+    with tree.dissolved(), search.announced():
         search.node_added(tree.root)
         await search.run([work] * options.width)
         fall_back_on_beginnings(search, tree)

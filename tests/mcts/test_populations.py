@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import pytest
@@ -61,10 +61,11 @@ def cases(draw):
 
 @pytest.fixture
 def trees(monkeypatch):
-    """The trees of the searches that a test runs."""
+    """The trees of the searches that a test runs, which are not taken apart in the end."""
     from mcts.strategies import population
 
     made, tree = [], population.Tree
+    monkeypatch.setattr(tree, "dissolved", nullcontext)
     monkeypatch.setattr(population, "Tree", lambda *args: made.append(tree(*args)) or made[-1])
     return made
 

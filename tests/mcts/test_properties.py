@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -33,13 +33,14 @@ THOROUGH = settings(max_examples=60, deadline=None, suppress_health_check=[Healt
 
 @pytest.fixture
 def trees(monkeypatch) -> list[Tree]:
-    """The trees of the searches that a test runs."""
+    """The trees of the searches that a test runs, which are not taken apart in the end."""
     made: list[Tree] = []
 
     def make(*args: Any) -> Tree:
         made.append(Tree(*args))
         return made[-1]
 
+    monkeypatch.setattr(Tree, "dissolved", nullcontext)
     monkeypatch.setattr(import_module("mcts.strategies.uct"), "Tree", make)
     return made
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
 
@@ -34,13 +34,14 @@ from tests.mcts.toys import search, step
 
 @pytest.fixture
 def trees(monkeypatch):
-    """The trees of the searches that a test runs."""
+    """The trees of the searches that a test runs, which are not taken apart in the end."""
     made = []
 
     def make(*args):
         made.append(AnswerTree(*args))
         return made[-1]
 
+    monkeypatch.setattr(AnswerTree, "dissolved", nullcontext)
     monkeypatch.setattr(import_module("mcts.strategies.self_refine"), "AnswerTree", make)
     return made
 
