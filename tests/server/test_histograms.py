@@ -78,3 +78,20 @@ def test_nothing_is_lost_or_counted_twice_between_threads() -> None:
         generate_latest(registry)
     assert registry.get_sample_value("seconds_count") == 40_000
     assert registry.get_sample_value("seconds_sum") == 10_000
+
+
+@pytest.mark.parametrize("bounds", [BOUNDS, (-1.0, 0.0, 1.0)], ids=["from 0", "below 0"])
+@pytest.mark.parametrize("labels", [(), ("engine", "kind")], ids=["bare", "labelled"])
+def test_the_samples_are_the_librarys(bounds: tuple[float, ...], labels: tuple[str, ...]) -> None:
+    """Names, labels, values and their order, but for the times at which both were made."""
+    told = []
+    for kind in (DeferredHistogram, Histogram):
+        registry = CollectorRegistry()
+        histogram = kind("seconds", "Text.", labels, registry=registry, buckets=bounds)
+        for values in (("a", "b"), ("a", "c")):
+            child = histogram.labels(*values) if labels else histogram
+            child.observe(0.5)
+            child.observe(7.0)
+        (metric,) = registry.collect()
+        told.append([(s.name, s.labels, s.value) for s in metric.samples if not s.name.endswith("_created")])
+    assert told[0] == told[1]
