@@ -1,9 +1,10 @@
-"""What a search needs to know of whatever it grows."""
+"""What a search needs to know of whatever it grows, and what all that is grown has in common."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from mcts.ports import Step
 
@@ -38,3 +39,18 @@ class Grown(Protocol):
     def locate(self, steps: Sequence[Step]) -> Numbered:
         """The node that a candidate of these steps ends in."""
         ...
+
+
+class Dissolving:
+    """A tree that can be taken apart; ``nodes`` are all of it, each with its ``children``."""
+
+    nodes: list[Any]
+
+    @contextmanager
+    def dissolved(self) -> Iterator[None]:
+        """Takes the tree apart in the end: parents and children hold each other and would be left as garbage."""
+        try:
+            yield
+        finally:
+            for node in self.nodes:
+                node.children.clear()

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from mcts.grown import Dissolving
 from mcts.ports import Step
 from mcts.steps import ENDED
 
@@ -106,7 +107,7 @@ def _ignore(_: Node) -> None:
     return None
 
 
-class Tree:
+class Tree(Dissolving):
     """All nodes of one search.
 
     Args:
@@ -129,15 +130,6 @@ class Tree:
         """A value on a scale where the tree's smallest reward is 0 and its largest 1; 0.5 while they are equal."""
         spread = self.largest - self.smallest
         return (value - self.smallest) / spread if spread > 0 else 0.5
-
-    @contextmanager
-    def dissolved(self) -> Iterator[None]:
-        """Takes the tree apart in the end: parents and children hold each other and would be left as garbage."""
-        try:
-            yield
-        finally:
-            for node in self.nodes:
-                node.children.clear()
 
     @contextmanager
     def in_flight(self, node: Node, visits: int) -> Iterator[None]:

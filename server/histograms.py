@@ -56,16 +56,12 @@ class DeferredHistogram(Histogram):
             metric.samples += child._series()  # noqa: SLF001 - of this class
         return [metric]
 
-    def _child_samples(self) -> Iterable[Sample]:
-        self._sort_in()
-        return super()._child_samples()
-
     def _series(self) -> list[Sample]:
         """The samples of one series, under their whole names."""
         self._sort_in()
         if not self._names:
             own = dict(zip(self._labelnames, self._labelvalues, strict=True))
-            self._names = [(self._name + each.name, own | each.labels) for each in super()._child_samples()]
+            self._names = [(self._name + each.name, own | each.labels) for each in self._child_samples()]
         counts = itertools.accumulate(bucket.get() for bucket in self._buckets)
         values = [*counts, 0.0, self._sum.get(), self._created]
         count = len(self._buckets)

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import platform
-import re
 import sys
 from pathlib import Path
 
@@ -20,10 +19,10 @@ from benchmarks.fleet.load import Load, steady
 from benchmarks.fleet.network import go_inside, missing
 from benchmarks.fleet.report import plot, table
 from benchmarks.fleet.trials import faults, rolling
+from benchmarks.torture.target import metric
 from evals.provenance import machine, versions
 
 TRIALS = {"faults": faults, "rolling": rolling}
-FAILOVERS = re.compile(r"^mcts_failovers_total (\S+)", re.MULTILINE)
 
 
 def main() -> int:
@@ -72,9 +71,11 @@ def _failed(load: Load) -> int:
 
 
 async def _failovers(running: Fleet) -> list[int]:
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        told = [(await client.get(f"{gateway.url}/metrics")).text for gateway in running.parts["gateway"]]
-    return [int(float(found[1])) for found in map(FAILOVERS.search, told) if found]
+    told = []
+    for gateway in running.parts["gateway"]:
+        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=30) as asker:
+            told.append(int(await metric(asker, "mcts_failovers_total")))
+    return told
 
 
 if __name__ == "__main__":

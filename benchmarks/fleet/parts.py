@@ -83,7 +83,11 @@ class Part:
 
     async def kill(self) -> None:
         """Ends it and all that it started at once, by SIGKILL."""
-        await self._end(signal.SIGKILL)
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
 
     async def stop(self) -> int:
         """Ends it as an operator does, by SIGTERM to its first process; the exit code.
@@ -96,13 +100,6 @@ class Part:
             self._process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_SECONDS):
             return await self._process.wait()
-
-    async def _end(self, number: signal.Signals) -> None:
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
-        await self._process.wait()
 
     async def _answers(self, client: httpx.AsyncClient) -> bool:
         with contextlib.suppress(httpx.TransportError):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mcts.events import NodeAdded
+from mcts.grown import Dissolving
 from mcts.ports import Path, Step
 
 
@@ -85,7 +86,7 @@ def _ignore(_: Answer) -> None:
     return None
 
 
-class AnswerTree:
+class AnswerTree(Dissolving):
     """All answers of one search.
 
     Args:
@@ -108,15 +109,6 @@ class AnswerTree:
     def in_flight(self) -> int:
         """Answers being written."""
         return self.question.in_flight_within
-
-    @contextmanager
-    def dissolved(self) -> Iterator[None]:
-        """Takes the tree apart in the end: answers and what was made of them hold each other: they would be garbage."""
-        try:
-            yield
-        finally:
-            for node in self.nodes:
-                node.children.clear()
 
     @contextmanager
     def claimed(self, parent: Answer) -> Iterator[str]:
